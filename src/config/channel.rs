@@ -12,7 +12,7 @@ use super::rendition::{self, Inherited, MAIN_RENDITION, Render, RenditionConfig}
 use super::scene::{self as shown, NamedScene};
 use super::schedule::{self, ScheduleConfig};
 use super::section::{Found, Section};
-use super::video::{self, FASTEST_PRESET};
+use super::video::{self, FASTEST_PRESET, Latency};
 use super::{audio_bus, audio_source, transition};
 use crate::audio::{self, BusSpec, InputSpec};
 use crate::encode::{AudioSpec, Keep, Priority, VideoSpec};
@@ -44,6 +44,8 @@ pub struct ChannelConfig {
     pub bitrate_bps: u32,
     /// The fewest that congested outputs may bring it to.
     pub bitrate_min_bps: u32,
+    /// Whether its streams are to be as early as can be.
+    pub latency: Latency,
     /// Encoder preset; the best one, if its speed is not fixed.
     pub preset: String,
     /// The fastest preset that the encoder is taken to when it has too little time; `None` if its
@@ -148,6 +150,7 @@ impl ChannelConfig {
             bitrate_bps: 2_500_000,
             bitrate_min_bps: 2_500_000 / video::BITRATE_MIN_PART,
             preset: "veryfast".to_owned(),
+            latency: Latency::Normal,
             fastest_preset: Some(FASTEST_PRESET.to_owned()),
             keep: Keep::default(),
             tune: String::new(),
@@ -452,6 +455,11 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     if channel.b_frames > 0 && channel.codec == VideoCodec::Av1 {
         let text = "`b_frames` must be 0 with `codec = \"av1\"`, which is encoded in order";
         faults.add(&s.place("b_frames"), text);
+    }
+    channel.latency = video::latency(&mut s, faults, &channel.tune, channel.b_frames);
+    if channel.latency == Latency::Low {
+        video::LOW_LATENCY_TUNE.clone_into(&mut channel.tune);
+        channel.queue_frames = video::LOW_LATENCY_QUEUE_FRAMES;
     }
     channel.threads = s.auto_or(faults, "threads", 1..=64).and_then(|n| u8::try_from(n).ok());
     let queue = s.whole(faults, "queue_frames", 1..=QUEUE_FRAMES_MAX);

@@ -92,3 +92,4 @@ pub use stream::{Fallback, PROTECTED_MAX, SourceFormat, StreamConfig};
 pub use tls::TlsConfig;
 pub use transcode::{SizeWish, SourceRendition, TRANSCODES_MAX, TranscodeConfig};
 pub use transition::transition_to_document;
+pub use video::Latency;

@@ -81,6 +81,33 @@ fn a_gpu_is_named_for_vaapi_alone() {
 }
 
 #[test]
+fn low_latency_is_a_tuning_a_short_queue_and_no_b_pictures() {
+    let read = |keys: &str| {
+        let text = format!("[[channel]]\nname = \"a\"\n[channel.video]\n{keys}\n");
+        Config::parse(&text, "x").map(|it| it.channels.into_iter().next().unwrap())
+    };
+    for (keys, tune, queue) in [
+        ("", "", 30),
+        ("latency = \"normal\"", "", 30),
+        ("latency = \"low\"", "zerolatency", 2),
+        ("latency = \"low\"\ntune = \"zerolatency\"\nqueue_frames = 4", "zerolatency", 4),
+        ("latency = \"low\"\ncodec = \"av1\"", "zerolatency", 2),
+    ] {
+        let channel = read(keys).unwrap();
+        assert_eq!((&*channel.video_spec(2).tune, channel.queue_frames), (tune, queue), "{keys}");
+        assert_eq!(channel.video_spec(2).b_frames, 0);
+    }
+    for (keys, word) in [
+        ("latency = \"low\"\ntune = \"film\"", "leave out `tune`"),
+        ("latency = \"low\"\nb_frames = 2", "`b_frames` must be 0"),
+        ("latency = \"lowest\"", "\"normal\", \"low\""),
+    ] {
+        let error = read(keys).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
 fn the_speed_is_the_governors_down_to_superfast_unless_another_limit_is_named() {
     let fastest = |keys: &str| {
         let text = format!("[[channel]]\nname = \"a\"\n[channel.video]\n{keys}\n");

@@ -15,6 +15,24 @@ const DEVICE_BYTES_MAX: usize = 256;
 /// The encoder whose GPU can be named.
 const DEVICE_ENCODER: &str = "vaapi";
 
+/// The tuning of encoders that give each picture back at once.
+pub(super) const LOW_LATENCY_TUNE: &str = "zerolatency";
+
+/// Frames that may wait for an encoder of [`Latency::Low`], unless the configuration says how many:
+/// one that comes while another is encoded, and the next.
+pub(super) const LOW_LATENCY_QUEUE_FRAMES: u32 = 2;
+
+/// What the encoders and the delivery of a channel are set up for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Latency {
+    /// Better pictures and fewer calls to the kernel, for a few frames of delay.
+    #[default]
+    Normal,
+    /// Pictures leave the encoder in the interval they came in, few of them wait for it, none waits
+    /// for others to be sent, and viewers start at the live edge.
+    Low,
+}
+
 /// Video bits per second.
 pub(super) fn bitrate(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<u32> {
     bits(s, faults, "bitrate")
@@ -124,6 +142,29 @@ pub(super) fn speed(
 /// What is kept where even the fastest preset is not enough, if the key is there.
 pub(super) fn keep(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Keep> {
     s.word(faults, "keep", &[("resolution", Keep::Resolution), ("fps", Keep::Fps)])
+}
+
+/// What the encoders and the delivery are set up for; a `tune` and B-pictures that contradict it are
+/// faults.
+pub(super) fn latency(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    tune: &str,
+    b_frames: u8,
+) -> Latency {
+    let words = [("normal", Latency::Normal), ("low", Latency::Low)];
+    let latency = s.word(faults, "latency", &words).unwrap_or_default();
+    if latency == Latency::Low && !["", LOW_LATENCY_TUNE].contains(&tune) {
+        let text =
+            format!("`latency = \"low\"` means `tune = \"{LOW_LATENCY_TUNE}\"`: leave out `tune`");
+        faults.add(&s.place("tune"), text);
+    }
+    if latency == Latency::Low && b_frames > 0 {
+        let text =
+            "`b_frames` must be 0 with `latency = \"low\"`: each delays the stream by a frame";
+        faults.add(&s.place("b_frames"), text);
+    }
+    latency
 }
 
 /// Whose encoders make room first.

@@ -111,6 +111,9 @@ pub struct ShardSpec {
     pub log: LogLimits,
     /// Which messages wait for others.
     pub merge: Merge,
+    /// Streams of which nothing waits and whose viewers start at the live edge, whatever `start` and
+    /// `merge` say.
+    pub low_latency: Arc<[Arc<str>]>,
     /// When a slow reader jumps.
     pub drop: DropPolicy,
     /// Who may publish.
@@ -148,6 +151,20 @@ impl ShardSpec {
             Some(begin) => name.starts_with(begin),
             None => **name == **wanted,
         })
+    }
+
+    fn is_low_latency(&self, name: &Arc<str>) -> bool {
+        self.low_latency.iter().any(|it| it == name)
+    }
+
+    /// Where viewers of a stream start.
+    pub(super) fn start_of(&self, name: &Arc<str>) -> Start {
+        if self.is_low_latency(name) { Start::Live } else { self.start }
+    }
+
+    /// Which messages of a stream wait for others.
+    pub(super) fn merge_of(&self, name: &Arc<str>) -> Merge {
+        if self.is_low_latency(name) { Merge::Off } else { self.merge }
     }
 
     /// When peers are pinged, and given up.

@@ -338,6 +338,7 @@ fn spec() -> ShardSpec {
         cors: Arc::default(),
         log: LogLimits::default(),
         merge: Merge::Off,
+        low_latency: Arc::default(),
         drop: DropPolicy::default(),
         publish: PublishPolicy::Open,
         protected: Arc::from([]),
@@ -395,6 +396,26 @@ fn a_panic_while_bytes_are_opened_leaves_room_to_open_those_of_others() {
     let plain = std::mem::take(&mut bench.core.plain);
     bench.core.panicked(bench.now, gone, "injected");
     assert_eq!(bench.core.plain.len(), plain.len());
+}
+
+#[test]
+fn nothing_of_a_low_latency_stream_waits_and_its_viewers_start_live() {
+    for (low_latency, now, late) in
+        [("live/show", &[KEY, NEXT][..], &[][..]), ("live/other", &[], &[KEY, NEXT])]
+    {
+        let mut bench = Bench::new();
+        bench.take_over(|parts| {
+            parts.spec.merge = Merge::Millis(200);
+            parts.spec.low_latency = [Arc::from(low_latency)].into();
+        });
+        let mut publisher = bench.join("192.0.2.1", Goal::Publish);
+        let mut player = bench.join("192.0.2.2", Goal::Play);
+        bench.publish(&mut publisher, KEY);
+        bench.publish(&mut publisher, NEXT);
+        assert_eq!(bench.heard(&mut player), now, "{low_latency}");
+        let (_, heard) = bench.begin("192.0.2.3", Goal::Play);
+        assert_eq!(video_bodies(heard), late, "{low_latency}");
+    }
 }
 
 #[test]

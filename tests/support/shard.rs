@@ -336,6 +336,7 @@ fn spec() -> ShardSpec {
         cors: Arc::default(),
         log: LogLimits::default(),
         merge: Merge::Frame,
+        low_latency: Arc::from([]),
         drop: DropPolicy::default(),
         publish: PublishPolicy::Open,
         keys: KeyRules::default(),

@@ -121,7 +121,8 @@ impl Connection {
     /// The player goes on where new ones begin.
     pub(super) fn on_seek(&mut self, shared: &mut Shared) {
         if let Role::Player(id) = self.role {
-            self.out.restart(shared.cx.spec.start);
+            let Some(stream) = shared.streams.get(id) else { return };
+            self.out.restart(shared.cx.spec.start_of(&stream.name));
             shared.streams.want_key_for_start(&shared.cx, id);
         }
     }

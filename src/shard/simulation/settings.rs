@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::node::NAMES;
 use super::rng::Rng;
 use crate::event::Stage;
 use crate::keys::CacheSpec;
@@ -29,6 +30,7 @@ pub(super) fn spec(rng: &mut Rng) -> ShardSpec {
             millis: rng.pick(&[300, 1_000, 5_000]),
         },
         merge: rng.pick(&[Merge::Off, Merge::Frame, Merge::Millis(30)]),
+        low_latency: NAMES[..rng.pick(&[0, 1])].iter().map(|name| Arc::from(*name)).collect(),
         drop: DropPolicy { high_ms: rng.pick(&[100, 500, 1_000]), low_ms: rng.pick(&[50, 90]) },
         publish: if rng.once_in(4) { PublishPolicy::Open } else { PublishPolicy::Key },
         protected: Arc::from([]),

@@ -217,7 +217,8 @@ impl Streams {
         }
         self.hand_on(cx, id, &message, (arrived, stamps));
         let Some(stream) = self.table.get_mut(id) else { return };
-        let due = stream.push(message, (arrived, stamps), cx.spec.merge);
+        let merge = cx.spec.merge_of(&stream.name);
+        let due = stream.push(message, (arrived, stamps), merge);
         match due {
             _ if stream.readers.is_empty() => {}
             Due::Now => self.set_dirty(id),
@@ -300,7 +301,8 @@ impl Streams {
         framing: Framing,
     ) {
         let Some(stream) = self.table.get_mut(id) else { return };
-        out.read(id, Cursor::new(cx.spec.start).framed(framing));
+        let start = cx.spec.start_of(&stream.name);
+        out.read(id, Cursor::new(start).framed(framing));
         pacing::begin(cx, stream, out.id);
         stream.add_reader(out.id, out.kind);
         self.want_key_for_start(cx, id);
@@ -368,7 +370,8 @@ impl Streams {
 
     /// Asks for a keyframe if readers that start would wait for the next one.
     pub(in crate::shard) fn want_key_for_start(&mut self, cx: &Context, id: StreamId) {
-        if cx.spec.start == Start::Live {
+        let start = |stream: &Stream| cx.spec.start_of(&stream.name);
+        if self.get(id).map(start) == Some(Start::Live) {
             self.want_key_at(cx.now, id);
         }
     }
