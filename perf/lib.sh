@@ -35,10 +35,10 @@ background() {
     started+=("$last")
 }
 
-# get PATH: the node's answer.
+# get PATH [HEADER]: the node's answer.
 get() {
     exec 9<>"/dev/tcp/127.0.0.1/$http" || return 1
-    printf 'GET %s HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n' "$1" >&9
+    printf 'GET %s HTTP/1.1\r\nHost: node\r\nConnection: close\r\n%s\r\n' "$1" "${2:+$2$'\r\n'}" >&9
     cat <&9
     exec 9>&-
 }
@@ -116,6 +116,27 @@ cpu_seconds() {
 # field FILE NAME: a number of the load tools' JSON, the first of that name.
 field() {
     awk -F'[:,]' -v name="\"$2\"" '$1 ~ name { print $2 + 0; exit }' "$1"
+}
+
+# remember FIGURE: appends the median of the values at its input, the least and the largest, to the
+# history of figures, with what they were measured on, for perf/chart.sh to draw.
+remember() {
+    local file=${HISTORY-$root/perf/history/figures.ndjson} commit machine
+    if [[ -z $file ]]; then cat >/dev/null; return; fi
+    commit=$(git -C "$root" rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+    git -C "$root" diff --quiet HEAD -- src Cargo.lock 2>/dev/null || commit+=+
+    machine=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+    sort -g | awk -v figure="$1" -v commit="$commit" -v machine="${machine:-unknown}, $(nproc) cores" \
+        -v date="$(date -u +%Y-%m-%dT%H:%M:%SZ)" '
+        { v[NR] = $1 }
+        END {
+            if (!NR) exit
+            gsub(/["\\]/, "", machine)
+            printf "{\"date\":\"%s\",\"commit\":\"%s\",\"machine\":\"%s\",\"figure\":\"%s\"", \
+                date, commit, machine, figure
+            printf ",\"median\":%s,\"min\":%s,\"max\":%s,\"rounds\":%d}\n", \
+                v[int((NR + 1) / 2)], v[1], v[NR], NR
+        }' >>"$file"
 }
 
 # certificate DIR: makes a certificate for this machine, DIR/cert.pem and DIR/key.pem.

@@ -35,6 +35,7 @@ mod assets;
 mod audience;
 mod bad_input;
 mod clips;
+mod comparing;
 mod delay;
 mod doors;
 mod embedding;
