@@ -17,6 +17,7 @@ mod orientation;
 mod panic;
 mod plain_file;
 mod playlist;
+pub(crate) mod protobuf;
 mod size;
 mod stamp;
 mod time;

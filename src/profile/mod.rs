@@ -3,6 +3,7 @@
 //! by whoever asked.
 
 mod names;
+mod pprof;
 mod profiler;
 mod stack;
 mod timers;

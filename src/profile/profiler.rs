@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::names::Symbols;
+use super::pprof::pprof;
 use super::stack::{TIMED, own_code};
 use super::timers::ThreadTimers;
 use crate::media::Micros;
@@ -96,7 +97,7 @@ impl Profiling {
             *name = name_of(*thread).or_else(|| name.take());
         }
         let missed = TIMED.close();
-        Ok(Profile { stacks: fold(&stacks, &names), other, missed, left_out })
+        Ok(Profile { stacks: fold(&stacks, &names), other, missed, left_out, rate: (span, hz) })
     }
 }
 
@@ -146,6 +147,8 @@ pub(crate) struct Profile {
     missed: u64,
     /// Threads that were not sampled.
     left_out: usize,
+    /// How long it was asked to take, and how many samples of each second.
+    rate: (Micros, u32),
 }
 
 impl Profile {
@@ -153,20 +156,29 @@ impl Profile {
     /// and its count to a line.
     pub(crate) fn folded(&self) -> String {
         let mut text = String::new();
-        let rest = [
-            ("[other stacks]", self.other),
-            ("[samples without room]", self.missed),
-            ("[threads beyond the limit]", self.left_out as u64),
-        ];
-        let rest = rest.into_iter().filter(|(_, count)| *count > 0);
-        let stacks = self.stacks.iter().map(|(stack, count)| (stack.as_str(), *count));
-        for (stack, count) in stacks.chain(rest) {
+        for (stack, count) in self.counted() {
             text.push_str(stack);
             text.push(' ');
             text.push_str(&count.to_string());
             text.push('\n');
         }
         text
+    }
+
+    /// As pprof's protocol buffers, which `go tool pprof` reads.
+    pub(crate) fn pprof(&self) -> Vec<u8> {
+        pprof(self.counted(), self.rate)
+    }
+
+    /// All stacks, and at their end what was left out.
+    fn counted(&self) -> impl Iterator<Item = (&str, u64)> {
+        let rest = [
+            ("[other stacks]", self.other),
+            ("[samples without room]", self.missed),
+            ("[threads beyond the limit]", self.left_out as u64),
+        ];
+        let rest = rest.into_iter().filter(|(_, count)| *count > 0);
+        self.stacks.iter().map(|(stack, count)| (stack.as_str(), *count)).chain(rest)
     }
 }
 
@@ -234,7 +246,7 @@ mod tests {
     #[test]
     fn what_was_left_out_stands_at_the_end() {
         let stacks = BTreeMap::from([("a;b".to_owned(), 3), ("a;b;c d".to_owned(), 1)]);
-        let profile = Profile { stacks, other: 2, missed: 0, left_out: 0 };
+        let profile = Profile { stacks, other: 2, missed: 0, left_out: 0, rate: (Micros(0), 1) };
         assert_eq!(profile.folded(), "a;b 3\na;b;c d 1\n[other stacks] 2\n");
         assert_eq!(plain("[T; 4]"), "[T, 4]");
     }

@@ -1,7 +1,6 @@
 //! Trace of the node: a ring of records on each thread, always on, and their form for Perfetto.
 
 mod perfetto;
-mod proto;
 mod recorder;
 mod summary;
 mod timeline;

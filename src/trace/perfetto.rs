@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::proto::Writer;
 use super::recorder::{Gathered, Record, RecordKind, ThreadRecords};
 use super::timeline::{FrameWay, Slice, frames, nested};
+use crate::media::protobuf::Writer;
 use crate::stats::Stage;
 
 /// Bytes of a trace at most. What would come after them is left out.

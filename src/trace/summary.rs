@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use super::proto::{Fields, Value};
+use crate::media::protobuf::{Fields, Value};
 use crate::stats::Stage;
 
 /// Frames that are shown.

@@ -1,5 +1,7 @@
 //! Profile: what the threads of a node are doing, told by the node itself.
 
+use std::io::Read as _;
+
 use serde_json::{Value, json};
 
 use crate::api::{ask, token};
@@ -33,6 +35,15 @@ fn a_node_says_what_its_threads_are_doing_without_privileges() {
     assert_eq!(refused["code"], json!("too_many"), "{refused}");
 
     check(&text_of(taken));
+
+    let mut pprof =
+        Answer::to(node.http_port(), "GET", "/api/v1/profile?seconds=1&format=pprof", &more);
+    let (status, kind) = (pprof.status, pprof.field("content-type").map(str::to_owned));
+    let mut profile_of_go = Vec::new();
+    pprof.body.read_to_end(&mut profile_of_go).unwrap();
+    assert_eq!((status, kind.as_deref()), (200, Some("application/octet-stream")));
+    let has = |text: &str| profile_of_go.windows(text.len()).any(|it| it == text.as_bytes());
+    assert!(has("nanoseconds") && has("thread"));
 
     // So small a programme takes little time: a profile may hold no sample of it.
     wait_until(SOON, "a thread of the encoder", || {

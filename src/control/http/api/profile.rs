@@ -33,11 +33,24 @@ pub(super) struct ProfileQuery {
     /// with what is done 100 times a second.
     #[param(minimum = 2, maximum = 250)]
     hz: u32,
+    /// How the answer is written.
+    format: Format,
+}
+
+/// How a profile is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    /// Folded stacks: a line for each.
+    #[default]
+    Folded,
+    /// The protocol buffers of pprof.
+    Pprof,
 }
 
 impl Default for ProfileQuery {
     fn default() -> Self {
-        Self { seconds: 10, hz: 99 }
+        Self { seconds: 10, hz: 99, format: Format::Folded }
     }
 }
 
@@ -63,16 +76,19 @@ impl Drop for StopAtDrop {
 /// Samples what all threads of the node do while they run, without privileges. The answer is of
 /// folded stacks: a line for each with the thread's name and those of its functions, outermost
 /// first, and how often it was seen. `inferno-flamegraph` and speedscope draw flame graphs of them.
+/// With `format=pprof` it is what `go tool pprof` reads.
 #[utoipa::path(
     get, path = "/api/v1/profile", tag = "node", params(ProfileQuery),
     responses(
-        (status = 200, body = String, content_type = "text/plain"), (status = 400, body = Problem),
+        (status = 200, description = "Folded stacks, or a profile of pprof", content(
+            (String = "text/plain"), (Vec<u8> = "application/octet-stream")
+        )), (status = 400, body = Problem),
         (status = 409, body = Problem), (status = 429, body = Problem),
     )
 )]
 pub(super) async fn profile(
     State(shared): State<Arc<Shared>>,
-    Asked(ProfileQuery { seconds, hz }): Asked<ProfileQuery>,
+    Asked(ProfileQuery { seconds, hz, format }): Asked<ProfileQuery>,
 ) -> Result<Response, Problem> {
     if !(1..=SECONDS_MAX).contains(&seconds) || !(2..=HZ_MAX).contains(&hz) {
         let detail = format!("a profile has `seconds` from 1 to {SECONDS_MAX}, `hz` from 2 to ");
@@ -84,9 +100,10 @@ pub(super) async fn profile(
     let _stop = StopAtDrop(Arc::clone(&stop));
     let taken = spawn_blocking(move || {
         let profile = profiling.sample(span, hz, || time.now(), &stop)?;
-        Ok::<_, ProfileError>(profile.folded())
+        Ok::<_, ProfileError>(match format {
+            Format::Folded => fresh("text/plain; charset=utf-8", profile.folded()),
+            Format::Pprof => fresh("application/octet-stream", profile.pprof()),
+        })
     });
-    let folded =
-        taken.await.map_err(|_| Problem::unavailable("the profile was not finished"))??;
-    Ok(fresh("text/plain; charset=utf-8", folded))
+    Ok(taken.await.map_err(|_| Problem::unavailable("the profile was not finished"))??)
 }

@@ -1,8 +1,8 @@
-//! Protocol buffers, as far as traces need them: fields of messages, written and read.
+//! Protocol buffers, as far as traces and profiles need them: fields of messages, written and read.
 
 /// A message being written.
 #[derive(Debug, Default)]
-pub(super) struct Writer(Vec<u8>);
+pub(crate) struct Writer(Vec<u8>);
 
 /// How a field is written, its wire type.
 const VARINT: u64 = 0;
@@ -24,24 +24,24 @@ impl Writer {
     }
 
     /// A number that is not negative.
-    pub(super) fn uint(&mut self, field: u64, value: u64) {
+    pub(crate) fn uint(&mut self, field: u64, value: u64) {
         self.tag(field, VARINT);
         self.varint(value);
     }
 
     /// A number of eight bytes.
-    pub(super) fn fixed(&mut self, field: u64, value: u64) {
+    pub(crate) fn fixed(&mut self, field: u64, value: u64) {
         self.tag(field, FIXED64);
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     /// A text.
-    pub(super) fn text(&mut self, field: u64, text: &str) {
+    pub(crate) fn text(&mut self, field: u64, text: &str) {
         self.bytes(field, text.as_bytes());
     }
 
     /// A message in this one.
-    pub(super) fn message(&mut self, field: u64, write: impl FnOnce(&mut Self)) {
+    pub(crate) fn message(&mut self, field: u64, write: impl FnOnce(&mut Self)) {
         let mut inner = Self::default();
         write(&mut inner);
         self.bytes(field, &inner.0);
@@ -54,19 +54,19 @@ impl Writer {
     }
 
     /// Bytes so far.
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.0.len()
     }
 
     /// The message.
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
 }
 
 /// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// A number.
     Number(u64),
     /// A text, or a message.
@@ -75,7 +75,7 @@ pub(super) enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// The number, or 0.
-    pub(super) const fn number(self) -> u64 {
+    pub(crate) const fn number(self) -> u64 {
         match self {
             Self::Number(number) => number,
             Self::Bytes(_) => 0,
@@ -83,7 +83,7 @@ impl<'a> Value<'a> {
     }
 
     /// The bytes, or none.
-    pub(super) const fn bytes(self) -> &'a [u8] {
+    pub(crate) const fn bytes(self) -> &'a [u8] {
         match self {
             Self::Number(_) => &[],
             Self::Bytes(bytes) => bytes,
@@ -94,17 +94,17 @@ impl<'a> Value<'a> {
 /// The fields of a message, in order. It ends with the message, or where that is broken, which
 /// [`Fields::is_broken`] tells apart.
 #[derive(Clone, Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
     is_broken: bool,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) const fn of(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn of(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, is_broken: false }
     }
 
-    pub(super) const fn is_broken(&self) -> bool {
+    pub(crate) const fn is_broken(&self) -> bool {
         self.is_broken
     }
 
