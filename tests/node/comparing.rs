@@ -67,7 +67,7 @@ fn profiles_are_compared_by_the_functions_own_parts() {
     };
     let before = file("before.folded", "shard;pump;send 80\nshard;pump;read 20\n");
     let after =
-        file("after.folded", "shard;pump;send 30\nshard;pump;copy 30\nshard;pump;read 15\n");
+        file("after.folded", "shard;pump;send 20\nshard;pump;copy 50\nshard;pump;read 30\n");
     let output = run("diff.sh", &[&before, &after, &file("diff.svg", "")], &[]);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));

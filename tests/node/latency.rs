@@ -9,16 +9,16 @@ use crate::config::Config;
 use crate::node::Node;
 use crate::publisher::{AVC_HEADER, INTER, KEY, Publisher};
 use crate::wait::{SOON, beside_others, wait_until};
-use crate::wire::VIDEO;
+use crate::wire::{Message, VIDEO, Wire};
 
-fn latency_of(node: &Node, stream: &str) -> Option<Value> {
+pub(crate) fn latency_of(node: &Node, stream: &str) -> Option<Value> {
     let (status, latency) = ask(node, "GET /latency", &Value::Null);
     assert_eq!(status, 200, "{latency}");
     let streams = latency["streams"].as_array().unwrap();
     streams.iter().find(|entry| entry["stream"] == stream).cloned()
 }
 
-fn stage(stream: &Value, name: &str) -> Option<Value> {
+pub(crate) fn stage(stream: &Value, name: &str) -> Option<Value> {
     let stages = stream["stages"].as_array().unwrap();
     stages.iter().find(|stage| stage["stage"] == name).cloned()
 }
@@ -73,4 +73,35 @@ fn what_a_publisher_is_slow_to_send_is_told_as_reading_and_of_no_other_stage() {
     assert!(longest("append") < 25_000, "{slow}");
     let whole = longest("to_log");
     assert!((longest("read")..longest("read") + 25_000).contains(&whole), "{slow}");
+}
+
+#[test]
+fn a_channel_of_low_latency_holds_no_picture_back_and_its_viewers_begin_with_a_new_one() {
+    let _turn = beside_others();
+    let rarely = "keyframe_seconds = 20\n";
+    let config = Config::new()
+        .channel("usual")
+        .more(rarely)
+        .channel("early")
+        .more(&format!("{rarely}latency = \"low\"\n"));
+    let text = config.text().replace("\"ultrafast\"", "\"veryfast\"");
+    let node = Node::start(&Config::of(&config, text));
+    for (name, is_early) in [("usual", false), ("early", true)] {
+        let mut first = Wire::play(node.rtmp_port(), name);
+        let seen = first.find("a second", |it| it.is_picture() && it.time >= 1_000).time;
+        let mut late = Wire::play(node.rtmp_port(), name);
+        let begins = late.find("its first picture", Message::is_picture);
+        assert!(begins.is_key(), "{name}");
+        assert_eq!(begins.time > seen, is_early, "{name}: {} after {seen}", begins.time);
+        let stream = wait_until(SOON, "pictures in the log", || {
+            let stream = latency_of(&node, &format!("live/{name}"))?;
+            (stage(&stream, "to_log")?["total"]["count"].as_u64()? >= 30).then_some(stream)
+        });
+        let held = stage(&stream, "lookahead").map(|it| it["total"]["p50_us"].as_u64().unwrap());
+        // The look-ahead of x264's preset veryfast is ten pictures.
+        match is_early {
+            true => assert!(held.unwrap_or(0) < 1_000, "{stream}"),
+            false => assert!(held.unwrap() > 300_000, "{stream}"),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::wait::{SOON, beside_others, wait_until};
 use crate::web::Answer;
 
 /// The file at this path of the API.
-fn file(node: &Node, method: &str, path: &str) -> Vec<u8> {
+pub(crate) fn file(node: &Node, method: &str, path: &str) -> Vec<u8> {
     let more = format!("Authorization: Bearer {}\nConnection: close\n", token(node));
     let mut answer = Answer::to(node.http_port(), method, &format!("/api/v1{path}"), &more);
     assert_eq!(answer.status, 200);

@@ -15,3 +15,4 @@ mod overloaded;
 mod rates;
 mod smaller;
 mod stalled;
+mod traced;
