@@ -98,7 +98,7 @@ fn low_latency_is_a_tuning_a_short_queue_and_no_b_pictures() {
         assert_eq!(channel.video_spec(2).b_frames, 0);
     }
     for (keys, word) in [
-        ("latency = \"low\"\ntune = \"film\"", "leave out `tune`"),
+        ("latency = \"low\"\ntune = \"film\"", "leave `tune` out"),
         ("latency = \"low\"\nb_frames = 2", "`b_frames` must be 0"),
         ("latency = \"lowest\"", "\"normal\", \"low\""),
     ] {

@@ -144,8 +144,8 @@ pub(super) fn keep(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Keep>
     s.word(faults, "keep", &[("resolution", Keep::Resolution), ("fps", Keep::Fps)])
 }
 
-/// What the encoders and the delivery are set up for; a `tune` and B-pictures that contradict it are
-/// faults.
+/// What the encoders and the delivery are set up for; a `tune` and B-pictures that contradict it
+/// are faults.
 pub(super) fn latency(
     s: &mut Section<'_>,
     faults: &mut Faults<'_>,
@@ -156,7 +156,7 @@ pub(super) fn latency(
     let latency = s.word(faults, "latency", &words).unwrap_or_default();
     if latency == Latency::Low && !["", LOW_LATENCY_TUNE].contains(&tune) {
         let text =
-            format!("`latency = \"low\"` means `tune = \"{LOW_LATENCY_TUNE}\"`: leave out `tune`");
+            format!("`latency = \"low\"` is `tune = \"{LOW_LATENCY_TUNE}\"`: leave `tune` out");
         faults.add(&s.place("tune"), text);
     }
     if latency == Latency::Low && b_frames > 0 {

@@ -31,8 +31,8 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// A profile of `(thread;outermost;…;innermost, count)`, of which each sample stands for `1 / hz` of a
-/// second of CPU time, and which took `span`.
+/// A profile of `(thread;outermost;...;innermost, count)`, of which each sample stands for `1 / hz`
+/// of a second of CPU time, and which took `span`.
 pub(super) fn pprof<'a>(
     stacks: impl Iterator<Item = (&'a str, u64)>,
     (span, hz): (Micros, u32),
@@ -151,11 +151,11 @@ mod tests {
         #[prost(uint64, tag = "1")]
         id: u64,
         #[prost(message, repeated, tag = "4")]
-        line: Vec<Line>,
+        line: Vec<SourceLine>,
     }
 
     #[derive(Clone, PartialEq, Message)]
-    struct Line {
+    struct SourceLine {
         #[prost(uint64, tag = "1")]
         function_id: u64,
     }

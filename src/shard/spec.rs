@@ -111,8 +111,8 @@ pub struct ShardSpec {
     pub log: LogLimits,
     /// Which messages wait for others.
     pub merge: Merge,
-    /// Streams of which nothing waits and whose viewers start at the live edge, whatever `start` and
-    /// `merge` say.
+    /// Streams of which nothing waits and whose viewers start at the live edge, whatever `start`
+    /// and `merge` say.
     pub low_latency: Arc<[Arc<str>]>,
     /// When a slow reader jumps.
     pub drop: DropPolicy,

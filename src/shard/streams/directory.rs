@@ -217,8 +217,7 @@ impl Streams {
         }
         self.hand_on(cx, id, &message, (arrived, stamps));
         let Some(stream) = self.table.get_mut(id) else { return };
-        let merge = cx.spec.merge_of(&stream.name);
-        let due = stream.push(message, (arrived, stamps), merge);
+        let due = stream.push(message, (arrived, stamps), &cx.spec);
         match due {
             _ if stream.readers.is_empty() => {}
             Due::Now => self.set_dirty(id),
@@ -301,8 +300,7 @@ impl Streams {
         framing: Framing,
     ) {
         let Some(stream) = self.table.get_mut(id) else { return };
-        let start = cx.spec.start_of(&stream.name);
-        out.read(id, Cursor::new(start).framed(framing));
+        out.read(id, Cursor::new(cx.spec.start_of(&stream.name)).framed(framing));
         pacing::begin(cx, stream, out.id);
         stream.add_reader(out.id, out.kind);
         self.want_key_for_start(cx, id);

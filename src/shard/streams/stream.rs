@@ -19,10 +19,11 @@ use crate::rtmp::flv::{Format, TagInfo};
 use crate::shard::context::Context;
 use crate::shard::io::PeerId;
 use crate::shard::outbound::ReaderKind;
+use crate::shard::spec::ShardSpec;
 use crate::stats::OtherReader;
 use crate::stream::{
-    Due, Health, InBand, KEYFRAME_INTERVAL_MAX, LoopWatch, Merge, Merger, Message, Silence,
-    StreamLog, TimestampRepair,
+    Due, Health, InBand, KEYFRAME_INTERVAL_MAX, LoopWatch, Merger, Message, Silence, StreamLog,
+    TimestampRepair,
 };
 
 /// Audio or pictures that have not come by then do not come: the source is known by the others.
@@ -284,7 +285,7 @@ impl Stream {
         &mut self,
         message: Message,
         (arrived, stamps): (Micros, Stamps),
-        merge: Merge,
+        spec: &ShardSpec,
     ) -> Due {
         for subscription in &mut self.subscriptions {
             if subscription.is_decoder() {
@@ -295,7 +296,7 @@ impl Stream {
         if !message.is_header() {
             self.quiet_since = None;
         }
-        let due = self.merger.arrived(merge, message.kind(), arrived);
+        let due = self.merger.arrived(spec.merge_of(&self.name), message.kind(), arrived);
         self.meter.add_in(message.kind(), message.time(), message.body().len());
         if message.kind() == Kind::Video || !self.log.has_video() {
             self.delivery.appended(&message, &stamps, !self.readers.is_empty());
