@@ -27,7 +27,7 @@ struct Sequence {
 /// no sequence header among them.
 #[must_use]
 pub fn config(unit: &[u8]) -> Option<Vec<u8>> {
-    let header = obus(unit).find(|(kind, _)| *kind == SEQUENCE_HEADER)?.1;
+    let header = obus(unit).find(|obu| obu.kind == SEQUENCE_HEADER)?.payload;
     let it = Sequence::parse(header)?;
     let ([high, twelve], [across, down]) = (it.depth, it.subsampling);
     let flags = [it.tier, high, twelve, it.mono, across, down];
@@ -45,10 +45,22 @@ pub fn config(unit: &[u8]) -> Option<Vec<u8>> {
     Some(record)
 }
 
-/// The OBUs of a temporal unit: type and payload. Ends at the first that does not fit.
-fn obus(mut rest: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+/// One OBU of a temporal unit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Obu<'a> {
+    /// Its type.
+    pub(super) kind: u8,
+    /// Where its header begins in the unit.
+    pub(super) at: usize,
+    /// What follows its header.
+    pub(super) payload: &'a [u8],
+}
+
+/// The OBUs of a temporal unit. Ends at the first that does not fit.
+pub(super) fn obus(unit: &[u8]) -> impl Iterator<Item = Obu<'_>> {
+    let mut rest = unit;
     std::iter::from_fn(move || {
-        let first = *rest.first()?;
+        let (first, begins) = (*rest.first()?, unit.len() - rest.len());
         let mut at = if first & 4 == 0 { 1 } else { 2 };
         let size = if first & 2 == 0 {
             rest.len().checked_sub(at)?
@@ -59,7 +71,7 @@ fn obus(mut rest: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
         };
         let payload = rest.get(at..at.checked_add(size)?)?;
         rest = &rest[at + size..];
-        Some((first >> 3 & 0xf, payload))
+        Some(Obu { kind: first >> 3 & 0xf, at: begins, payload })
     })
 }
 

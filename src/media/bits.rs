@@ -55,16 +55,18 @@ impl<'a> Bits<'a> {
 #[must_use]
 pub fn without_emulation(unit: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(unit.len());
-    let mut zeros = 0;
-    for &byte in unit {
-        if zeros >= 2 && byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        out.push(byte);
-    }
+    out.extend(unescaped(unit));
     out
+}
+
+/// The same bytes one after the other.
+pub fn unescaped(unit: &[u8]) -> impl Iterator<Item = u8> {
+    let mut zeros = 0;
+    unit.iter().copied().filter(move |&byte| {
+        let is_kept = zeros < 2 || byte != 3;
+        zeros = if is_kept && byte == 0 { zeros + 1 } else { 0 };
+        is_kept
+    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod keep_alive;
 mod latest_time;
 mod network;
 mod orientation;
+mod origin;
 mod panic;
 mod plain_file;
 mod playlist;
@@ -21,6 +22,7 @@ pub(crate) mod protobuf;
 mod size;
 mod stamp;
 mod time;
+mod user_data;
 mod video_clip;
 
 pub use bitrate::parse_bitrate;
@@ -31,12 +33,14 @@ pub use keep_alive::{KeepAlive, Pings};
 pub use latest_time::LatestTime;
 pub use network::network_of;
 pub use orientation::Orientation;
+pub use origin::{ClockState, NodeId, OriginStamp};
 pub use panic::{caught, panic_text};
 pub use plain_file::open_plain;
 pub use playlist::{PLAYLIST_ITEMS_MAX, Playlist, PlaylistEntries, PlaylistItem};
 pub use size::{PixelFormat, Rect, Size};
 pub use stamp::{FrameId, Point, Stamp, Stamps};
 pub use time::{FrameRate, Micros, UnwrappedTime};
+pub use user_data::{USER_DATA_UNIT_MAX, UserDataUnit, Uuid, each_user_data, place_of_user_data};
 pub use video_clip::VideoClip;
 
 /// Samples per second of all audio inside the node.

@@ -28,6 +28,9 @@ pub const PARSE_BYTES_MAX: usize = 256 << 10;
 /// names are left out.
 pub const METADATA_NAME_BYTES_MAX: usize = 127;
 
+/// Data message that is looked at for an origin stamp, bytes. A longer one is passed on unread.
+pub const ORIGIN_BYTES_MAX: usize = 512;
+
 /// Nesting of AMF values. Deeper is a parse error.
 pub const AMF_DEPTH_MAX: usize = 32;
 

@@ -17,6 +17,7 @@ pub mod limits;
 mod media;
 mod message;
 mod name;
+mod origin;
 mod relaying;
 mod session;
 mod url;
@@ -26,6 +27,7 @@ pub use capabilities::Capabilities;
 pub use error::Error;
 pub use message::type_id;
 pub use name::{Address, Query, StreamName, stream_path};
+pub use origin::{origin_message, read_origin};
 pub use relaying::{Hop, Hops, Relaying};
 pub use session::{
     Client, ClientEvent, ClientSpec, Connect, Goal, PlayRefusal, Playback, PublishRefusal, Server,
