@@ -61,6 +61,8 @@ pub struct ChannelConfig {
     pub keyframe_s: u32,
     /// Most B-pictures in a row.
     pub b_frames: u8,
+    /// Whether its video says when and where it was made.
+    pub origin_stamp: bool,
     /// Encoder threads; `None` takes one per encode core, at most 8.
     pub threads: Option<u8>,
     /// Most frames that may wait for the encoder.
@@ -157,6 +159,7 @@ impl ChannelConfig {
             profile: "high".to_owned(),
             keyframe_s: 2,
             b_frames: 0,
+            origin_stamp: false,
             threads: None,
             queue_frames: 30,
             pool_frames: None,
@@ -461,6 +464,7 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
         video::LOW_LATENCY_TUNE.clone_into(&mut channel.tune);
         channel.queue_frames = video::LOW_LATENCY_QUEUE_FRAMES;
     }
+    channel.origin_stamp = s.flag(faults, "origin_stamp", false);
     channel.threads = s.auto_or(faults, "threads", 1..=64).and_then(|n| u8::try_from(n).ok());
     let queue = s.whole(faults, "queue_frames", 1..=QUEUE_FRAMES_MAX);
     channel.queue_frames = queue.unwrap_or(channel.queue_frames);

@@ -14,10 +14,13 @@ use crate::media::Micros;
 use crate::profile::{StackSamples, Symbols};
 use crate::ring::Bell;
 use crate::runtime::{Clock, CounterFollower, StopFlag, Worker};
-use crate::stats::{LoopEntry, Loops, StallCause, Turn};
+use crate::stats::{LoopEntry, Loops, OriginClock, StallCause, Turn};
 
 /// Between two looks at all loops: half of the shortest limit.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// Between two looks at the time of day.
+const DAY_EVERY: Micros = Micros::from_secs(1);
 
 /// Stalls of a loop that are told in a minute. Those beyond are counted.
 const TOLD_MAX: usize = 5;
@@ -223,12 +226,12 @@ pub(crate) struct WatchdogThread {
 }
 
 impl WatchdogThread {
-    /// Watches `loops` on these CPUs. Its reports go to `tell`.
+    /// Watches `loops` and the time of day on these CPUs. Its reports go to `tell`.
     ///
     /// # Errors
     /// If the system has no thread for it.
     pub(crate) fn start(
-        loops: Arc<Loops>,
+        (loops, origin): (Arc<Loops>, Arc<OriginClock>),
         cpus: Vec<usize>,
         clock: Clock,
         tell: impl Fn(NodeEvent) + Send + 'static,
@@ -236,7 +239,7 @@ impl WatchdogThread {
         let bell = Bell::new();
         let stop = StopFlag::new(Arc::clone(&bell));
         let theirs = stop.clone();
-        let run = move || watch(&loops, clock, (&theirs, &bell), tell);
+        let run = move || watch((&loops, &origin), clock, (&theirs, &bell), tell);
         Ok(Self { worker: Some(Worker::spawn("watchdog", cpus, 0, run)?), stop })
     }
 }
@@ -248,12 +251,22 @@ impl Drop for WatchdogThread {
     }
 }
 
-fn watch(loops: &Loops, clock: Clock, (stop, bell): (&StopFlag, &Bell), tell: impl Fn(NodeEvent)) {
+fn watch(
+    (loops, origin): (&Loops, &OriginClock),
+    clock: Clock,
+    (stop, bell): (&StopFlag, &Bell),
+    tell: impl Fn(NodeEvent),
+) {
     let mut watchdog = Watchdog::new(OwnThreads(StackSamples::default()));
     let mut counter = CounterFollower::start();
+    let mut day_seen = Micros(0);
     while !stop.is_stopped() {
         bell.park(LOOK, || stop.is_stopped());
         clock.follow_counter(&mut counter);
+        if clock.now().since(day_seen) >= DAY_EVERY {
+            day_seen = clock.now();
+            origin.set(clock.unix_at_start(), Clock::state());
+        }
         let stalls = watchdog.look(&loops.read(), clock.now());
         if !stalls.is_empty() {
             let mut symbols = Symbols::default();

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::media::VideoCodec;
+
 /// Four characters that name a codec in Enhanced RTMP.
 pub type FourCc = [u8; 4];
 
@@ -81,6 +83,17 @@ impl VideoFormat {
             b"vp08" => Self::Vp8,
             b"vp09" => Self::Vp9,
             _ => Self::FourCc(four_cc),
+        }
+    }
+
+    /// The codec, if it is one that encoders of ours make.
+    #[must_use]
+    pub const fn codec(self) -> Option<VideoCodec> {
+        match self {
+            Self::Avc => Some(VideoCodec::H264),
+            Self::Hevc => Some(VideoCodec::Hevc),
+            Self::Av1 => Some(VideoCodec::Av1),
+            Self::Vvc | Self::Vp8 | Self::Vp9 | Self::Legacy(_) | Self::FourCc(_) => None,
         }
     }
 

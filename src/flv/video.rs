@@ -3,6 +3,7 @@
 use super::Part;
 use super::enhanced::{BodyHeader, CODED_FRAMES, Head, SEQUENCE_END, SEQUENCE_START, Tracks};
 use super::format::VideoFormat;
+use crate::media::VideoCodec;
 
 /// Header of a video body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +138,14 @@ impl Video {
             Some((time, rest)) if has_time => (track.id, signed24(*time), rest),
             _ => (track.id, plain_ms, track.body),
         })
+    }
+
+    /// The coded frame of track 0 in `body`, with its codec, if encoders of ours make that.
+    #[must_use]
+    pub fn main_picture<'a>(&self, body: &'a [u8]) -> Option<(VideoCodec, &'a [u8])> {
+        let codec = self.format.codec().filter(|_| self.part == Part::Frame)?;
+        let (.., picture) = self.frames(body).find(|(track, ..)| *track == 0)?;
+        Some((codec, picture))
     }
 
     /// Whether a decoder can start here: a frame that refers to no earlier one.

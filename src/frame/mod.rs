@@ -14,9 +14,7 @@ mod timed;
 
 pub use budget::{Budget, Share};
 pub use geometry::Geometry;
-#[cfg(test)]
-pub(crate) use packet::HEADROOM;
-pub use packet::{Packet, PacketBuf, TAIL};
+pub use packet::{HEADROOM, Packet, PacketBuf, TAIL};
 pub use packet_pool::{PacketPool, PacketPoolSpec};
 pub use pool::{Frame, FrozenFrame, PlaneMut, Pool};
 pub use region::Error;

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use crate::media::Micros;
 
-/// Bytes in front of a packet's payload for tag and chunk headers.
-pub const HEADROOM: usize = 64;
+/// Bytes in front of a packet's payload: for tag and chunk headers, and for user data of a keyframe
+/// that is put in once it is encoded.
+pub const HEADROOM: usize = 128;
 
 /// Zeroed bytes past the payload that bit readers may touch (`AV_INPUT_BUFFER_PADDING_SIZE`).
 pub const TAIL: usize = 64;
@@ -156,6 +157,19 @@ impl PacketBuf {
             let start = self.0.base().add(self.0.start as usize);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.as_ptr(), bytes.len());
         }
+    }
+
+    /// Puts `bytes` in at `at`: what stands before moves into the headroom, what stands behind
+    /// stays where it is.
+    ///
+    /// # Panics
+    /// If the headroom is used up, or `at` is behind the end.
+    pub fn insert(&mut self, at: usize, bytes: &[u8]) {
+        assert!(at <= self.0.len(), "bytes are put in behind a packet's end");
+        self.prepend(bytes);
+        let (count, all) = (bytes.len(), self.as_mut_slice());
+        all.copy_within(count..count + at, 0);
+        all[at..at + count].copy_from_slice(bytes);
     }
 
     /// Leaves the first `count` bytes out, which become headroom.
@@ -385,6 +399,19 @@ mod tests {
         assert_eq!(&*packet, b"chunktagpayload");
         assert_eq!(packet[8..].as_ptr(), at);
         assert_eq!(at.align_offset(64), 0);
+    }
+
+    #[test]
+    fn what_is_put_in_near_the_beginning_leaves_the_rest_where_it_is() {
+        let mut packet = pool().take(100);
+        packet.extend(b"before picture");
+        let picture = packet[7..].as_ptr();
+        packet.insert(7, b"stamp ");
+        assert_eq!(&*packet, b"before stamp picture");
+        assert_eq!(packet[13..].as_ptr(), picture);
+        packet.insert(0, b"0");
+        packet.insert(packet.len(), b"1");
+        assert_eq!(&*packet, b"0before stamp picture1");
     }
 
     #[test]

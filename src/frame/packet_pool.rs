@@ -230,7 +230,7 @@ mod tests {
     fn a_small_message_holds_a_small_slot() {
         let pool = pool(1 << 30);
         let before = pool.usage().used_bytes;
-        for (payload, slot) in [(0, 512), (300, 512), (321, 768), (12_500, 16_384)] {
+        for (payload, slot) in [(0, 512), (256, 512), (257, 768), (12_500, 16_384)] {
             let packet = pool.take(payload).freeze();
             assert_eq!((packet.memory(), pool.usage().used_bytes - before), (slot, slot));
         }

@@ -5,13 +5,13 @@ use std::io;
 use std::sync::Arc;
 
 use super::start_error::StartError;
+use crate::control::channels::context::ChannelContext;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::Threads;
 use crate::control::watchdog::WatchdogThread;
 use crate::media::Micros;
 use crate::runtime::{Clock, CorePlan, CoreWatch, Driver, DriverParts, Pinned, StopFlag};
 use crate::shard::{ShardCore, ShardParts};
-use crate::stats::Loops;
 
 /// How long the compose core may take to end: it looks at its stop flag between two ticks.
 const COMPOSE_LIMIT: Micros = Micros::from_secs(1);
@@ -64,18 +64,17 @@ impl Running {
         Ok(())
     }
 
-    /// Starts what watches these loops, and tells of those that stall.
+    /// Starts what watches the node's loops and clocks, and tells of loops that stall.
     pub(super) fn start_watchdog(
         &mut self,
-        loops: &Arc<Loops>,
+        context: &ChannelContext,
         plan: &CorePlan,
-        events: &EventQueue,
     ) -> Result<(), StartError> {
-        let (loops, cpus) = (Arc::clone(loops), plan.control.clone());
-        self.inbox = Some(Arc::clone(events));
-        let events = Arc::clone(events);
+        let (loops, origin) = (Arc::clone(&context.loops), Arc::clone(&context.origin));
+        let (cpus, events) = (plan.control.clone(), Arc::clone(&context.events));
+        self.inbox = Some(Arc::clone(&events));
         let tell = move |event| drop(events.force_push(event));
-        let started = WatchdogThread::start(loops, cpus, self.clock, tell);
+        let started = WatchdogThread::start((loops, origin), cpus, self.clock, tell);
         self.watchdog = Some(started.map_err(StartError::Thread)?);
         Ok(())
     }

@@ -48,10 +48,11 @@ use crate::control::supervisor::Supervisor;
 use crate::control::transcodes::Transcodes;
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::limits::NodeLimits;
+use crate::media::NodeId;
 use crate::ring::{Bell, Sender, channel};
-use crate::runtime::{DriverParts, StopFlag};
+use crate::runtime::{Clock, DriverParts, StopFlag, machine_number};
 use crate::shard::{Mesh, SETTINGS_MAX, ShardParts, ShardSettings, ShardSpec};
-use crate::stats::Registry;
+use crate::stats::{OriginClock, Registry};
 
 /// Starts everything that `config` describes.
 ///
@@ -136,6 +137,8 @@ impl Spawned {
     fn new(plan: &Plan, reserved: Reserved, bound: Bound) -> Result<(Self, Reserved), StartError> {
         let config = &*reserved.config;
         let mut running = Running::new(plan.clock);
+        // Random, and another one at each start.
+        let random = RandomState::new().hash_one("node");
         let context = ChannelContext {
             clock: plan.clock,
             packets: reserved.packets.clone(),
@@ -153,20 +156,22 @@ impl Spawned {
             players: Players::default(),
             composers: running.composers.clone(),
             loops: Arc::default(),
+            origin: origin_clock(plan.clock, random),
         };
         let (scenes, news) = Scenes::new(&context);
         let frames = reserved.frames;
         let mut channels = ChannelSet::build(config, frames, scenes, (&context, &running.writers))?;
         let mut registry = channels.registry(plan.cores.net.len(), &reserved.hooks);
         registry.loops = Arc::clone(&context.loops);
+        registry.origin = Arc::clone(&context.origin);
         let registry = Arc::new(registry);
         let limits = node_limits(config, registry.shards.clone());
         let acceptor = bound.tls.acceptor.clone();
         let rtmp = bound.rtmp;
-        let shards = ShardStart { plan, reserved: &reserved, context: &context };
+        let shards = ShardStart { plan, reserved: &reserved, context: &context, random };
         let shared = (&registry, &limits);
         let (shards, settings) = shards.spawn(&mut running, bound, &mut channels, shared)?;
-        running.start_watchdog(&context.loops, &plan.cores, &context.events)?;
+        running.start_watchdog(&context, &plan.cores)?;
         let compose = start_compose(&context, channels.take_stages());
         let compose = compose.map_err(StartError::Thread)?;
         let spawned = Self {
@@ -282,11 +287,21 @@ fn schedules(config: &Config, now: u64) -> Schedules {
     Schedules::new(&config.channels, config.node.data_dir.as_deref(), now)
 }
 
+/// The time of day for origin stamps, at the node of this number.
+fn origin_clock(clock: Clock, random: u64) -> Arc<OriginClock> {
+    #[expect(clippy::cast_possible_truncation, reason = "some of its bits are enough")]
+    let origin = OriginClock::new(NodeId::new(machine_number(), random as u32));
+    origin.set(clock.unix_at_start(), Clock::state());
+    Arc::new(origin)
+}
+
 /// What the shards of a node are started from.
 struct ShardStart<'a> {
     plan: &'a Plan,
     reserved: &'a Reserved,
     context: &'a ChannelContext,
+    /// The node's number.
+    random: u64,
 }
 
 impl ShardStart<'_> {
@@ -303,8 +318,6 @@ impl ShardStart<'_> {
         let Bound { listeners, mut tls, .. } = bound;
         let pulled = channels.placement.pulled();
         let hooks = self.reserved.hooks.rules();
-        // Random, and another one at each start.
-        let node = RandomState::new().hash_one("node");
         let bells = &self.reserved.bells;
         let meshes = Mesh::full(bells);
         for (number, ((listener, bell), mesh)) in
@@ -315,7 +328,8 @@ impl ShardStart<'_> {
             let (to_come, other_rules) = channel(SETTINGS_MAX, Arc::clone(bell));
             let stop = StopFlag::new(Arc::clone(bell));
             let share = channels.take_share(number);
-            let spec = ShardSpec { node, ..shard_spec(config, number, hooks.clone()) };
+            let (node, origin) = (self.random, Arc::clone(&self.context.origin));
+            let spec = ShardSpec { node, origin, ..shard_spec(config, number, hooks.clone()) };
             let secure = tls.take().map(|listener| (listener, true));
             let driver = DriverParts {
                 listeners: std::iter::once((listener, false)).chain(secure).collect(),

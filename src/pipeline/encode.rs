@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use super::body_header::{VideoForm, put_audio_header, put_video_header};
 use super::channel::{RawAudio, Timeline};
 use super::in_encoder::InEncoder;
 use super::metadata;
+use super::origin::OriginStamps;
 use super::pace::{self, CpuShare, Pace};
 use super::smaller::Smaller;
 use super::tee::{RawFrame, Share};
@@ -20,12 +22,11 @@ use crate::encode::{
 use crate::frame::{PacketBuf, PacketPool};
 use crate::media::{
     AudioCodec, CHANNELS, FrameId, Kind, Micros, Point, SAMPLE_RATE, Size, Stamp, Stamps,
-    VideoCodec,
 };
 use crate::ring::{Bell, Receiver, Sender};
-use crate::rtmp::flv::{self, AudioFormat, AvcPacket, Part, VideoFormat};
+use crate::rtmp::flv::Part;
 use crate::runtime::{Clock, thread_id};
-use crate::stats::{ChannelStats, DropReason};
+use crate::stats::{ChannelStats, DropReason, OriginClock};
 use crate::stream::{Flags, Message};
 use crate::trace::{WORKER_RECORDS, begin_recording};
 
@@ -85,6 +86,8 @@ pub struct EncodeShare {
     pub changed: Arc<dyn Fn(&EncoderChange) + Send + Sync>,
     /// Figures.
     pub stats: Arc<ChannelStats>,
+    /// What video is stamped by with where it comes from, if it is.
+    pub origin: Option<Arc<OriginClock>>,
     /// The node's clock.
     pub clock: Clock,
 }
@@ -172,6 +175,7 @@ impl<'a> VideoWorker<'a> {
             sink: VideoOut {
                 share,
                 inside: InEncoder::new(share.clock, Arc::clone(&share.stats)),
+                origin: share.origin.clone().map(|it| OriginStamps::new(it, share.video.codec)),
                 out,
                 times: VecDeque::new(),
                 size: share.video.size,
@@ -290,6 +294,7 @@ fn is_step(now: u32, wanted: u32, whole: u32) -> bool {
 struct VideoOut<'a> {
     share: &'a EncodeShare,
     inside: InEncoder,
+    origin: Option<OriginStamps>,
     /// By their tracks.
     out: Vec<EncodedRing>,
     /// Times of the pictures that are in the encoder, by their places, of those that have times of
@@ -317,14 +322,18 @@ impl VideoOut<'_> {
         share.stats.encoder(encoder.name());
         let video = VideoSpec { size: self.size, ..share.video.clone() };
         let body = metadata::body(&video, share.audio.as_ref());
-        let metadata = share.message(Kind::Data, Micros(0), Flags::HEADER, body);
         let due = share.clock.now();
-        // What it says is about track 0.
-        let first = self.out.partition_point(|ring| ring.track == 0);
-        push_to_all(&mut self.out[..first], &metadata, due, &Stamps::default());
+        self.send_data(body, Flags::HEADER, Micros(0), due);
         let body = PacketBuf::copy_of(encoder.header());
         let form = VideoForm { key: true, part: Part::SequenceHeader, offset_ms: 0 };
         self.send(body, form, Micros(0), (due, Stamps::default()));
+    }
+
+    /// Sends data to all streams, which is about track 0.
+    fn send_data(&mut self, body: PacketBuf, flags: Flags, at: Micros, due: Micros) {
+        let message = self.share.message(Kind::Data, at, flags, body);
+        let first = self.out.partition_point(|ring| ring.track == 0);
+        push_to_all(&mut self.out[..first], &message, due, &Stamps::default());
     }
 
     /// Sends a body of video to all streams, at this time of theirs: those of which it is the same
@@ -368,7 +377,7 @@ impl EncoderSink for VideoOut<'_> {
 
 impl VideoSink for VideoOut<'_> {
     fn packet(&mut self, packet: VideoPacket) {
-        let VideoPacket { body, pts, dts, key } = packet;
+        let VideoPacket { mut body, pts, dts, key } = packet;
         let own = self.own_time(pts);
         let stamps = self.inside.take(pts);
         let share = self.share;
@@ -381,9 +390,16 @@ impl VideoSink for VideoOut<'_> {
             None => share.shift - rate.due(dts.unsigned_abs()),
         };
         let offset_ms = i32::try_from(shown.millis() - decoded.millis()).unwrap_or(0);
+        let due = share.timeline.start + at;
+        let origin = self.origin.as_mut().and_then(|it| it.put(&mut body, (pts, due), key));
+        if let Some(said) = origin {
+            let mut data = share.packets.take(said.len());
+            data.extend(&said);
+            self.send_data(data, Flags::default(), decoded, due);
+        }
         share.stats.encoded(body.len(), key);
         let form = VideoForm { key, part: Part::Frame, offset_ms };
-        self.send(body, form, decoded, (share.timeline.start + at, stamps));
+        self.send(body, form, decoded, (due, stamps));
     }
 }
 
@@ -459,52 +475,14 @@ fn copy_of(body: &PacketBuf, packets: &PacketPool) -> PacketBuf {
     copy
 }
 
-/// What RTMP says of a body of video.
-#[derive(Clone, Copy)]
-struct VideoForm {
-    key: bool,
-    part: Part,
-    offset_ms: i32,
-}
-
-/// Puts in front of `body` what RTMP says of video of this codec, in a track of its stream.
-fn put_video_header(body: &mut PacketBuf, codec: VideoCodec, track: u8, form: VideoForm) {
-    let VideoForm { key, part, offset_ms } = form;
-    let format = match codec {
-        VideoCodec::H264 if track == 0 => {
-            let packet = match part {
-                Part::SequenceHeader => AvcPacket::SequenceHeader,
-                _ => AvcPacket::Nalus,
-            };
-            return body.prepend(&flv::avc_header(key, packet, offset_ms));
-        }
-        VideoCodec::H264 => VideoFormat::Avc,
-        VideoCodec::Hevc => VideoFormat::Hevc,
-        VideoCodec::Av1 => VideoFormat::Av1,
-    };
-    match track {
-        0 => body.prepend(&flv::enhanced_video_header(format, key, part, offset_ms)),
-        _ => body.prepend(&flv::track_video_header(format, track, key, part, offset_ms)),
-    }
-}
-
-/// The same for audio.
-fn put_audio_header(body: &mut PacketBuf, codec: AudioCodec, is_header: bool) {
-    match codec {
-        AudioCodec::Aac => body.prepend(&flv::aac_header(is_header)),
-        AudioCodec::Opus => {
-            body.prepend(&flv::enhanced_audio_header(AudioFormat::Opus, is_header));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::encode::Keep;
     use crate::frame::{Geometry, PacketPoolSpec, Pool};
-    use crate::media::{FrameRate, PixelFormat};
+    use crate::media::{FrameRate, NodeId, OriginStamp, PixelFormat, VideoCodec};
     use crate::ring::channel;
+    use crate::rtmp::{flv, read_origin};
     use crate::scene::Damage;
 
     #[test]
@@ -547,6 +525,7 @@ mod tests {
             opened: std::sync::mpsc::sync_channel(1).0,
             changed: Arc::new(|_| {}),
             stats: Arc::default(),
+            origin: None,
             clock: Clock::start(),
         }
     }
@@ -597,6 +576,46 @@ mod tests {
         assert_eq!(third[1].body()[..7], *b"\x96\x03avc1\x02");
         assert_eq!(third[2].body()[..7], *b"\xa6\x03avc1\x02");
         assert_eq!(third[1].body()[7..], first[1].body()[5..]);
+    }
+
+    #[test]
+    fn keyframes_and_a_message_each_second_say_where_pictures_come_from() {
+        let clock = Arc::new(OriginClock::new(NodeId::new(1, 2)));
+        clock.set(1_780_000_000_000_000, None);
+        let mut share = EncodeShare { origin: Some(clock), ..share(Keep::Fps) };
+        share.timeline.start = Micros::from_secs(5);
+        let (ring, mut end) = channel(ENCODED_QUEUE, Bell::new());
+        let out = vec![EncodedRing { ring, track: 0, stats: Arc::clone(&share.stats) }];
+        let pool = Pool::new(Geometry::new(share.video.size, PixelFormat::I420), 2).unwrap();
+        let (_ring, frames) = channel(1, Bell::new());
+        let mut worker = VideoWorker::open(&share, out).unwrap();
+        for tick in 0..75 {
+            let mut frame = pool.take().unwrap();
+            frame.planes_mut().into_iter().for_each(|plane| plane.data.fill(90));
+            let (frame, changed) = (frame.freeze(), Damage::whole(share.video.size));
+            let is_key = tick % 50 == 0;
+            let stamps = Stamps::default();
+            worker
+                .take(&RawFrame { frame, tick, is_key, changed, at: None, stamps }, &frames)
+                .unwrap();
+        }
+        worker.encoder.flush(&mut worker.sink).unwrap();
+        let all: Vec<_> = std::iter::from_fn(|| end.pop().map(|it| it.message)).collect();
+        let stamp = |frame: u64| {
+            let unix_us = 1_780_000_005_000_000 + frame * 1_000_000 / 30;
+            Some(OriginStamp { unix_us, node: NodeId::new(1, 2), frame })
+        };
+        let pictures = all.iter().filter(|it| it.kind() == Kind::Video && !it.is_header());
+        for (frame, picture) in (0..).zip(pictures) {
+            let video = flv::Video::parse(picture.body()).unwrap();
+            let units = &picture.body()[video.payload_at..];
+            let found = OriginStamp::in_picture(VideoCodec::H264, units);
+            assert_eq!(found, stamp(frame).filter(|_| frame % 50 == 0), "{frame}");
+        }
+        let said = |it: &Message| Some((it.time(), read_origin(it.body())?));
+        let said: Vec<_> = all.iter().filter_map(said).collect();
+        let wanted = [0, 30, 60].map(|frame| (u32::try_from(frame * 100 / 3).unwrap(), frame));
+        assert_eq!(said, wanted.map(|(time, frame)| (time, stamp(frame).unwrap())));
     }
 
     #[test]

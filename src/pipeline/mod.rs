@@ -1,6 +1,7 @@
 //! Worker loops: compose, encode, decode, transcode and record. The loops are thin; what they do is
 //! in the modules below them.
 
+mod body_header;
 mod channel;
 mod decode;
 mod encode;
@@ -16,6 +17,7 @@ mod lockstep;
 mod metadata;
 mod native;
 mod network;
+mod origin;
 mod pace;
 mod playback;
 mod playlist;

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::counter::{CounterFollower, counter_nanos};
-use crate::media::{Micros, Stamp};
+use crate::media::{ClockState, Micros, Stamp};
 
 /// Monotonic time since the node's start. Copies agree with each other, on every thread.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +75,36 @@ impl Clock {
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
 
+    /// The time of day at the start of this clock, microseconds since 1970, as the two are apart
+    /// now. It moves when somebody sets the time of day; times of this clock do not.
+    #[must_use]
+    pub fn unix_at_start(self) -> u64 {
+        let read = || {
+            let before = self.nanos();
+            let unix_us = self.unix_micros();
+            (self.nanos() - before, unix_us.saturating_sub(before / 1_000))
+        };
+        // Of several readings the one that nothing came between.
+        const READINGS: usize = 3;
+        let quickest = (0..READINGS).map(|_| read()).min_by_key(|(took, _)| *took);
+        quickest.map_or(0, |(_, unix_us)| unix_us)
+    }
+
+    /// What the kernel says of the time of day; `None` if it does not let us ask.
+    #[must_use]
+    pub fn state() -> Option<ClockState> {
+        // SAFETY: all zeros are a `timex`, one that changes nothing.
+        let mut about: libc::timex = unsafe { std::mem::zeroed() };
+        // SAFETY: the call fills `about` in; its `modes` are 0, so that it only asks.
+        let state = unsafe { libc::adjtimex(&raw mut about) };
+        if state < 0 {
+            return None;
+        }
+        let is_synchronised = state != libc::TIME_ERROR && about.status & libc::STA_UNSYNC == 0;
+        let error_max = Micros(u64::try_from(about.maxerror).unwrap_or(0));
+        Some(ClockState { is_synchronised, error_max })
+    }
+
     /// The time of day: milliseconds since 1970, UTC.
     #[must_use]
     pub fn unix_millis(self) -> u64 {
@@ -105,6 +135,23 @@ fn kernel_nanos(clock: libc::clockid_t) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_day_is_the_clocks_own_time_after_that_of_its_start() {
+        let clock = Clock::start();
+        let (start, now) = (clock.unix_at_start(), clock.unix_micros());
+        let by_clock = start + clock.now().0;
+        assert!((now..now + 50_000).contains(&(by_clock + 5)), "{by_clock} is not {now}");
+    }
+
+    #[test]
+    fn the_kernel_says_how_wrong_the_time_of_day_may_be() {
+        // Where the call is forbidden, nothing is known; where it is not, a clock that is kept has
+        // an error, which grows until it is set again.
+        if let Some(state) = Clock::state().filter(|state| state.is_synchronised) {
+            assert!(state.error_max > Micros(0), "{state:?}");
+        }
+    }
 
     #[test]
     fn a_stamp_is_the_time_of_the_clock_by_the_counter_as_by_the_kernel() {

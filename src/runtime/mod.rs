@@ -6,6 +6,7 @@ mod counter;
 mod driver;
 #[cfg(test)]
 pub(crate) mod fault;
+mod machine;
 mod pacer;
 mod pinned;
 mod plan;
@@ -18,6 +19,7 @@ mod worker;
 pub use clock::Clock;
 pub use counter::CounterFollower;
 pub use driver::{CoreWatch, Driver, DriverKind, DriverParts};
+pub use machine::machine_number;
 pub use pacer::{Pacer, Slot};
 pub use pinned::Pinned;
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest};

@@ -260,7 +260,8 @@ impl ShardCore {
         let cx = &mut self.shared.cx;
         cx.trust = trust;
         let ShardSpec { number, node, publish, .. } = *cx.spec;
-        cx.spec = Arc::new(ShardSpec { number, node, publish, ..spec });
+        let origin = Arc::clone(&cx.spec.origin);
+        cx.spec = Arc::new(ShardSpec { number, node, publish, origin, ..spec });
     }
 }
 

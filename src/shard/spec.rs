@@ -13,7 +13,7 @@ use crate::keys::{AddressRange, CacheSpec};
 use crate::limits::NodeLimits;
 use crate::media::{Micros, Pings};
 use crate::ring::{Receiver, Sender};
-use crate::stats::ShardStats;
+use crate::stats::{OriginClock, ShardStats};
 use crate::stream::{DropPolicy, LogLimits, Merge, Start};
 use crate::tls::{Acceptor, Connector};
 use crate::web::Cors;
@@ -93,6 +93,8 @@ pub struct ShardSpec {
     pub number: usize,
     /// Random number of the node, the same for all its shards: other nodes know its streams by it.
     pub node: u64,
+    /// The time of day, with which the origin stamps of streams are compared.
+    pub origin: Arc<OriginClock>,
     /// Largest chunk we send, bytes.
     pub chunk_size: u32,
     /// Silence after which a peer is pinged.

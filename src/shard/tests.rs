@@ -329,6 +329,7 @@ fn spec() -> ShardSpec {
     ShardSpec {
         number: 0,
         node: 1,
+        origin: Arc::default(),
         chunk_size: 4_096,
         ping: Micros::from_secs(600),
         ping_timeout: Micros::from_secs(1_200),

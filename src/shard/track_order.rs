@@ -2,6 +2,7 @@
 //! one that is late does not hold the others.
 
 use crate::command::Encoded;
+use crate::media::Kind;
 use crate::ring::Receiver;
 use crate::stream::Message;
 
@@ -48,25 +49,25 @@ impl TrackOrder {
     }
 
     /// The track whose message comes next: the one of the least time, unless one of which nothing
-    /// is there yet may have an earlier one. Headers wait for nobody.
+    /// is there yet may have an earlier one. Headers and data wait for nobody.
     pub(super) fn next<'a>(&self, rings: impl Rings<'a>) -> Option<usize> {
         let heads = rings.clone().enumerate();
         let heads = heads.filter_map(|(at, ring)| Some((at, ring, &ring.peek()?.message)));
         let since = |message: &Message| match self.newest {
-            Some(newest) if !message.is_header() => {
+            Some(newest) if is_ordered(message) => {
                 message.time().wrapping_sub(newest).cast_signed()
             }
             _ => i32::MIN,
         };
         let (at, ring, first) = heads.min_by_key(|(at, _, message)| (since(message), *at))?;
         let waits = || rings.zip(&self.tracks).any(|(ring, track)| track.is_awaited(ring, first));
-        let goes = first.is_header() || ring.len() > WAITING_MAX || !waits();
+        let goes = !is_ordered(first) || ring.len() > WAITING_MAX || !waits();
         goes.then_some(at)
     }
 
     /// This message of a track was the next one; `rings` hold what is left.
     pub(super) fn taken<'a>(&mut self, track: usize, message: &Message, rings: impl Rings<'a>) {
-        if message.is_header() {
+        if !is_ordered(message) {
             return;
         }
         let time = message.time();
@@ -86,6 +87,11 @@ impl TrackOrder {
     }
 }
 
+/// Whether it has a place among the pictures of all tracks.
+fn is_ordered(message: &Message) -> bool {
+    !message.is_header() && message.kind() != Kind::Data
+}
+
 /// The rings of a stream's tracks, track 0 first.
 pub(super) trait Rings<'a>: Iterator<Item = &'a Receiver<Encoded>> + Clone {}
 
@@ -95,7 +101,6 @@ impl<'a, T: Iterator<Item = &'a Receiver<Encoded>> + Clone> Rings<'a> for T {}
 mod tests {
     use super::*;
     use crate::frame::PacketBuf;
-    use crate::media::Kind;
     use crate::ring::{Bell, Sender, channel};
     use crate::stream::Flags;
 
@@ -114,8 +119,12 @@ mod tests {
         }
 
         fn push(&mut self, track: usize, flags: Flags, time: u32) {
+            self.push_of(Kind::Video, track, flags, time);
+        }
+
+        fn push_of(&mut self, kind: Kind, track: usize, flags: Flags, time: u32) {
             let body = PacketBuf::copy_of(&[0]);
-            let message = Message::new(Kind::Video, time, flags, body, 4_096);
+            let message = Message::new(kind, time, flags, body, 4_096);
             let sender = self.senders[track].as_mut().unwrap();
             let (due, stamps) = Default::default();
             sender.push(Encoded { message, due, stamps }).unwrap();
@@ -150,6 +159,21 @@ mod tests {
         assert_eq!(bench.out(), [(0, 0), (1, 0), (0, 33), (1, 33)], "67 waits for track 1");
         bench.pictures(1, [67]);
         assert_eq!(bench.out(), [(0, 67), (1, 67)]);
+    }
+
+    #[test]
+    fn data_goes_before_its_picture_and_is_no_step_of_its_track() {
+        let mut bench = Bench::new();
+        bench.pictures(0, [0, 33]);
+        bench.pictures(1, [0, 33]);
+        bench.out();
+        bench.push_of(Kind::Data, 0, Flags::default(), 67);
+        assert_eq!(bench.out(), [(0, 67)], "it waits for nobody");
+        bench.pictures(0, [67]);
+        bench.pictures(1, [67]);
+        assert_eq!(bench.out(), [(0, 67), (1, 67)]);
+        bench.pictures(1, [99]);
+        assert_eq!(bench.out(), [(1, 99)], "track 0 has its next at 100");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::channel::ChannelStats;
 use super::latency_history::LatencyReading;
+use super::origin::OriginFigures;
 use super::registry::Registry;
 use super::stage::StageFigures;
 use super::stream_latency::WorstFrame;
@@ -56,6 +57,16 @@ impl Registry {
         let mut worst: Vec<_> = own.flat_map(|entry| entry.latency.worst(now)).collect();
         worst.sort_by_key(|frame| std::cmp::Reverse(frame.took));
         worst
+    }
+
+    /// What the origin stamps of a stream say, if it brings some: of the shard that has had one
+    /// last, should it have moved.
+    #[must_use]
+    pub fn origin_of(&self, stream: &str) -> Option<OriginFigures> {
+        let entries = self.shards.iter().flat_map(|shard| shard.latencies().read());
+        // Under no name are several streams together.
+        let own = entries.filter(|entry| *entry.stream == *stream && !stream.is_empty());
+        own.filter_map(|entry| entry.latency.origin()).max_by_key(|origin| origin.at)
     }
 
     /// The frames among those of all streams that took longest that have passed their last points

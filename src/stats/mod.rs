@@ -19,6 +19,7 @@ mod list;
 mod log_histogram;
 mod loops;
 mod meter;
+mod origin;
 mod output;
 mod placement;
 mod registry;
@@ -31,6 +32,7 @@ mod state;
 mod stream_latency;
 mod streams;
 mod transcode;
+mod word_slot;
 
 pub use audio::{AudioFigures, AudioLevels, AudioStats, SILENCE_DB};
 pub use channel::{ChannelFigures, ChannelStats, DropReason, ENCODED_DROPPED};
@@ -47,6 +49,7 @@ pub use line::{LineFigures, LineStats};
 pub use log_histogram::LogFigures;
 pub use loops::{LoopActivity, LoopEntry, LoopRun, Loops, StallCause, Turn};
 pub use meter::Meter;
+pub use origin::{OriginClock, OriginFigures};
 pub use output::{OutputFigures, OutputStats};
 pub use placement::{PlacedItems, PlacementStats, ShardLoad};
 pub use registry::{

@@ -15,6 +15,7 @@ use super::input_rule::InputRuleEntry;
 use super::latency_history::LatencyHistory;
 use super::list::List;
 use super::loops::Loops;
+use super::origin::OriginClock;
 use super::output::{OutputFigures, OutputStats};
 use super::placement::PlacementStats;
 use super::relay::{PullEntry, PullSnapshot, RecordEntry, RecordSnapshot};
@@ -45,6 +46,8 @@ pub struct Registry {
     pub cores: Arc<CoreStats>,
     /// Loops that are watched.
     pub loops: Arc<Loops>,
+    /// The time of day, which origin stamps are made of and compared with.
+    pub origin: Arc<OriginClock>,
     /// Which shard has what.
     pub placement: PlacementStats,
     /// What latency was in the last minute.

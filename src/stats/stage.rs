@@ -38,11 +38,14 @@ pub enum Stage {
     ToFirst,
     /// The same to the sockets of all viewers that are not full.
     ToLast,
+    /// Of a stream with origin stamps: from when a frame was due where it was made to when it had
+    /// come here, by the time of day of both machines.
+    Origin,
 }
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Tick,
         Self::Compose,
         Self::Scale,
@@ -58,6 +61,7 @@ impl Stage {
         Self::ToLog,
         Self::ToFirst,
         Self::ToLast,
+        Self::Origin,
     ];
 
     /// Its name in the API, in metrics and in traces.
@@ -79,13 +83,14 @@ impl Stage {
             Self::ToLog => "to_log",
             Self::ToFirst => "to_first_viewer",
             Self::ToLast => "to_last_viewer",
+            Self::Origin => "origin",
         }
     }
 
     /// Whether it is one part of the way, and not a stretch of several.
     #[must_use]
     pub const fn is_part(self) -> bool {
-        !matches!(self, Self::Blocked | Self::ToLog | Self::ToFirst | Self::ToLast)
+        !matches!(self, Self::Blocked | Self::ToLog | Self::ToFirst | Self::ToLast | Self::Origin)
     }
 
     /// The stage of this number, see [`Stage::ALL`].

@@ -2,11 +2,13 @@
 //! which of them took longest.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::list::List;
+use super::origin::{OriginFigures, OriginSlot};
 use super::stage::{Stage, StageBlock, StageFigures};
-use crate::media::{Micros, Stamps};
+use super::word_slot::WordSlot;
+use crate::media::{Micros, OriginStamp, Stamps};
 
 /// Streams of a shard that have distributions of their own. Those beyond share one, which is of
 /// their shard alone.
@@ -26,7 +28,7 @@ pub fn next_source() -> u16 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage::Read,
     Stage::Append,
     Stage::Hop,
@@ -36,6 +38,7 @@ const STAGES: [Stage; 9] = [
     Stage::ToLog,
     Stage::ToFirst,
     Stage::ToLast,
+    Stage::Origin,
 ];
 
 /// What a shard writes about one stream.
@@ -44,47 +47,40 @@ pub struct StreamLatency {
     source: u16,
     stages: StageBlock<{ STAGES.len() }>,
     worst: [WorstSlot; WORST_MAX],
+    origin: OriginSlot,
 }
 
 impl Default for StreamLatency {
     fn default() -> Self {
-        Self { source: next_source(), stages: StageBlock::of(STAGES), worst: Default::default() }
+        Self {
+            source: next_source(),
+            stages: StageBlock::of(STAGES),
+            worst: Default::default(),
+            origin: OriginSlot::default(),
+        }
     }
 }
 
-/// A frame that took long. Written by the shard alone; a reader that meets a write looks again.
+/// A frame that took long.
 #[derive(Debug, Default)]
-struct WorstSlot {
-    /// Odd while it is written.
-    version: AtomicU64,
-    /// When it was noted, and how long it took, microseconds.
-    at: AtomicU64,
-    took: AtomicU64,
-    words: [AtomicU64; Stamps::WORDS],
-}
+struct WorstSlot(WordSlot<{ 2 + Stamps::WORDS }>);
 
 impl WorstSlot {
     fn write(&self, stamps: &Stamps, at: Micros, took: Micros) {
-        let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version + 1, Ordering::Relaxed);
-        fence(Ordering::Release);
-        self.at.store(at.0, Ordering::Relaxed);
-        self.took.store(took.0, Ordering::Relaxed);
-        for (place, word) in self.words.iter().zip(stamps.words()) {
-            place.store(word, Ordering::Relaxed);
-        }
-        self.version.store(version + 2, Ordering::Release);
+        let mut words = [0; 2 + Stamps::WORDS];
+        [words[0], words[1]] = [at.0, took.0];
+        words[2..].copy_from_slice(&stamps.words());
+        self.0.write(words);
+    }
+
+    /// When it was noted, and how long it took.
+    fn noted(&self) -> (Micros, Micros) {
+        (Micros(self.0.word(0)), Micros(self.0.word(1)))
     }
 
     fn read(&self) -> Option<WorstFrame> {
-        let version = self.version.load(Ordering::Acquire);
-        let at = Micros(self.at.load(Ordering::Relaxed));
-        let took = Micros(self.took.load(Ordering::Relaxed));
-        let words = std::array::from_fn(|at| self.words[at].load(Ordering::Relaxed));
-        fence(Ordering::Acquire);
-        let is_whole = version & 1 == 0 && self.version.load(Ordering::Relaxed) == version;
-        let stamps = Stamps::from_words(&words);
-        (is_whole && version > 0).then_some(WorstFrame { at, took, stamps })
+        let [at, took, words @ ..] = self.0.read()?;
+        Some(WorstFrame { at: Micros(at), took: Micros(took), stamps: Stamps::from_words(&words) })
     }
 }
 
@@ -117,13 +113,27 @@ impl StreamLatency {
             return;
         }
         let key = |slot: &WorstSlot| {
-            let is_kept = now.since(Micros(slot.at.load(Ordering::Relaxed))) < WORST_KEPT;
-            if is_kept { slot.took.load(Ordering::Relaxed) } else { 0 }
+            let (at, took) = slot.noted();
+            if now.since(at) < WORST_KEPT { took.0 } else { 0 }
         };
         let least = self.worst.iter().min_by_key(|slot| key(slot));
         if let Some(slot) = least.filter(|slot| took.0 > key(slot)) {
             slot.write(stamps, now, took);
         }
+    }
+
+    /// The origin stamp of a frame that came at `now`, which is `unix_us` by the time of day. For
+    /// the shard.
+    pub fn came_from(&self, stamp: &OriginStamp, now: Micros, unix_us: u64) {
+        if let Some(took) = self.origin.note(stamp, now, unix_us) {
+            self.observe(Stage::Origin, took);
+        }
+    }
+
+    /// What the stamps of the stream say, if it has some. For any thread.
+    #[must_use]
+    pub fn origin(&self) -> Option<OriginFigures> {
+        self.origin.read()
     }
 
     /// Adds what has been counted of each stage to `to`. For any thread.

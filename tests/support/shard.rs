@@ -327,6 +327,7 @@ fn spec() -> ShardSpec {
     ShardSpec {
         number: 0,
         node: 1,
+        origin: Arc::default(),
         chunk_size: 65_536,
         ping: Micros::from_secs(600),
         ping_timeout: Micros::from_secs(1_200),

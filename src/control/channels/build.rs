@@ -269,6 +269,7 @@ mod tests {
             players: Players::default(),
             composers: Threads::default(),
             loops: Arc::default(),
+            origin: Arc::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::encode::SharedCpu;
 use crate::frame::PacketPool;
 use crate::ring::Bell;
 use crate::runtime::Clock;
-use crate::stats::Loops;
+use crate::stats::{Loops, OriginClock};
 
 /// What all channels of a node share.
 #[derive(Clone)]
@@ -44,6 +44,8 @@ pub(crate) struct ChannelContext {
     pub(crate) composers: Threads,
     /// Loops that are watched.
     pub(crate) loops: Arc<Loops>,
+    /// What video is stamped by with where it comes from.
+    pub(crate) origin: Arc<OriginClock>,
 }
 
 impl ChannelContext {

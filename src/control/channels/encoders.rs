@@ -169,6 +169,7 @@ impl EncoderStarter<'_> {
             opened: self.opened.clone(),
             changed: self.tell_changes(name),
             stats: Arc::clone(stats),
+            origin: self.config.origin_stamp.then(|| Arc::clone(&self.context.origin)),
             clock: self.context.clock,
         }
     }

@@ -14,6 +14,7 @@ pub(crate) fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> Sh
     ShardSpec {
         number,
         node: 0,
+        origin: Arc::default(),
         chunk_size: rtmp.chunk_size,
         ping: rtmp.ping,
         ping_timeout: rtmp.ping_timeout,

@@ -17,6 +17,7 @@ pub(super) fn spec(rng: &mut Rng) -> ShardSpec {
     ShardSpec {
         number: 0,
         node: 7,
+        origin: Arc::default(),
         chunk_size: rng.pick(&[128, 150, 1_000, 60_000]),
         ping: millis(1_000),
         ping_timeout: millis(3_000),

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::media::{FrameId, Kind, Micros, Point, Stamp, Stamps};
+use crate::media::{FrameId, Kind, Micros, OriginStamp, Point, Stamp, Stamps};
 use crate::shard::context::Context;
 use crate::stats::{OpenLatency, Stage};
 use crate::stream::Message;
@@ -45,6 +45,14 @@ impl Delivery {
         let mut stamps = Stamps::due(frame, Stamp::of(began));
         stamps.set(Point::Encoded, now);
         stamps
+    }
+
+    /// The frame with this origin stamp has come.
+    pub(super) fn came_from(&self, stamp: &OriginStamp, cx: &Context) {
+        let now = cx.stamp().since(Stamp::NONE);
+        if let (Some(latency), Some(unix_us)) = (&self.latency, cx.spec.origin.unix_us(now)) {
+            latency.came_from(stamp, now, unix_us);
+        }
     }
 
     /// A message is in the log: pictures count, or audio where there are none. Whether anybody here

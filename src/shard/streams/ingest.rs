@@ -26,6 +26,7 @@ impl Streams {
         // Of further tracks it counts that they come.
         let told = if flags.track() == 0 { flags } else { Flags::HEADER };
         stream.health.message(kind, time, told, cx.now);
+        stream.note_origin(cx, kind, flags, &body);
         match stream.in_band.inspect(kind, flags, &body) {
             Inspection::Usual => {}
             Inspection::Less => return true,

@@ -6,6 +6,7 @@ mod directory;
 mod ingest;
 mod mesh;
 mod meter;
+mod origin;
 mod ownership;
 mod pacing;
 #[cfg(test)]

@@ -68,6 +68,7 @@ fn bench() -> Bench {
         players: Players::default(),
         composers: Threads::default(),
         loops: Arc::default(),
+        origin: Arc::default(),
     };
     let (mut scenes, news) = Scenes::new(&context);
     let (to_composer, changes) = channel(CHANGES_MAX, Bell::new());
