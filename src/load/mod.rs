@@ -11,6 +11,7 @@ mod enter;
 mod idle;
 mod join;
 mod limit;
+mod origins;
 mod play;
 mod player;
 mod programme;

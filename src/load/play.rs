@@ -10,7 +10,9 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use super::demux::{AUDIO, VIDEO};
+use super::origins::{self, DayClock, LastFrame, ORIGIN_PEEK, Origins};
 use super::player::Player;
+use super::programme::PEEK;
 use super::report::{Report, Times};
 use super::target::{PlayAccess, PlayTarget};
 use super::{Common, Failure, cpu, programme, share, up_to};
@@ -31,6 +33,10 @@ pub struct Play {
     /// Viewers of one connection attempt at a time per core.
     #[arg(long, default_value_t = 32, hide = true)]
     parallel: usize,
+    /// Read the origin stamps in the stream, and say how long frames took from the node that made
+    /// them to the viewers: encoder to viewer. That node has `origin_stamp = true`.
+    #[arg(long)]
+    e2e: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -75,9 +81,9 @@ pub(super) fn run(play: &Play) -> Result<String, Failure> {
     for (index, place) in places.iter().enumerate() {
         let viewers = share(count, index, places.len());
         let (access, progress) = (access.clone(), Arc::clone(&progress));
-        let parallel = play.parallel;
+        let (parallel, e2e) = (play.parallel, play.e2e);
         workers.push(Worker::spawn("load-play", place.clone(), 0, move || {
-            play_all(access, viewers, parallel, progress)
+            play_all((access, viewers), parallel, e2e, progress)
         })?);
     }
     let deadline = clock.now() + START_TIMEOUT;
@@ -103,10 +109,10 @@ pub(super) fn run(play: &Play) -> Result<String, Failure> {
     for worker in workers {
         all.push(worker.join().ok_or("a thread failed")??);
     }
-    Ok(tell(play, &all, took, cpu, memory).text(play.common.json))
+    Ok(tell(play, &all, took, cpu, memory)?.text(play.common.json))
 }
 
-fn tell(play: &Play, all: &[Crowd], took: f64, cpu: f64, memory: f64) -> Report {
+fn tell(play: &Play, all: &[Crowd], took: f64, cpu: f64, memory: f64) -> Result<Report, Failure> {
     let mut latency = Times::default();
     all.iter().for_each(|crowd| latency.merge(&crowd.latency));
     let viewers: Vec<_> = all.iter().flat_map(|crowd| &crowd.viewers).collect();
@@ -130,7 +136,13 @@ fn tell(play: &Play, all: &[Crowd], took: f64, cpu: f64, memory: f64) -> Report 
     report.number("pictures/s median", rates.get(rates.len() / 2).copied().unwrap_or(0.0), "", 2);
     report.number("delivered", mbits, "Mbit", 1);
     report.number("rate", mbits / took, "Mbit/s", 1);
-    report.times("latency", &latency);
+    if play.e2e {
+        let mut origins = Origins::default();
+        all.iter().for_each(|crowd| origins.merge(&crowd.origins));
+        origins.tell(&mut report)?;
+    } else {
+        report.times("latency", &latency);
+    }
     let load: f64 = all.iter().map(|crowd| crowd.cpu).sum();
     report.number("load CPU", load / took * 100.0, "%", 1);
     report.number("load CPU per Mbit", load / mbits * 1e6, "us", 1);
@@ -139,13 +151,14 @@ fn tell(play: &Play, all: &[Crowd], took: f64, cpu: f64, memory: f64) -> Report 
         report.number("CPU per Mbit", cpu / mbits * 1e6, "us", 1);
         report.number("memory per viewer", memory / f64::from(play.count), "KiB", 2);
     }
-    report
+    Ok(report)
 }
 
 /// What the viewers of one thread got.
 struct Crowd {
     viewers: Vec<Tally>,
     latency: Times,
+    origins: Origins,
     cpu: f64,
 }
 
@@ -193,13 +206,17 @@ struct Thread {
     progress: Arc<Progress>,
     measures: Cell<bool>,
     latency: RefCell<Times>,
+    /// Whether origin stamps are looked for, and what they have said.
+    e2e: bool,
+    origins: RefCell<Origins>,
+    day: DayClock,
     block: RefCell<Vec<u8>>,
 }
 
 fn play_all(
-    access: PlayAccess,
-    count: usize,
+    (access, count): (PlayAccess, usize),
     parallel: usize,
+    e2e: bool,
     progress: Arc<Progress>,
 ) -> Result<Crowd, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -209,6 +226,9 @@ fn play_all(
         progress,
         measures: Cell::new(false),
         latency: RefCell::default(),
+        e2e,
+        origins: RefCell::default(),
+        day: DayClock::start(),
         block: RefCell::new(vec![0; READ_BYTES]),
     });
     let progress = &thread.progress;
@@ -236,6 +256,7 @@ fn play_all(
         Ok(Crowd {
             viewers: viewers.iter().map(|tally| tally.get()).collect(),
             latency: thread.latency.borrow().clone(),
+            origins: thread.origins.borrow().clone(),
             cpu: cpu::thread_seconds() - cpu,
         })
     }))
@@ -253,8 +274,10 @@ async fn watch(socket: TcpStream, thread: Rc<Thread>, tally: Rc<Cell<Tally>>) {
 }
 
 async fn drain(socket: &TcpStream, thread: &Thread, tally: &Cell<Tally>) -> Result<(), Failure> {
-    let mut player = Player::new(&thread.access)?;
+    let peek = if thread.e2e { ORIGIN_PEEK } else { PEEK };
+    let mut player = Player::looking_at(&thread.access, peek)?;
     let mut is_watching = false;
+    let mut last: LastFrame = None;
     loop {
         let had = is_watching;
         // The time of all messages that one read brings.
@@ -267,6 +290,12 @@ async fn drain(socket: &TcpStream, thread: &Thread, tally: &Cell<Tally>) -> Resu
                     now = thread.clock.unix_micros();
                 }
                 new.count(thread, now, kind, start);
+            }
+            if thread.e2e
+                && thread.measures.get()
+                && let Some(stamp) = origins::read(kind, start)
+            {
+                thread.origins.borrow_mut().add(&stamp, thread.day.unix_us(), &mut last);
             }
         };
         let Some(count) = player.step(socket, &thread.block, message).await? else {

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use super::Failure;
 use super::demux::{COMMAND, ChunkDemuxer, HttpDemuxer, USER_CONTROL};
+use super::programme::PEEK;
 use super::request;
 use super::target::{PlayAccess, Protocol};
 use super::tls::PlayerTls;
@@ -39,9 +40,14 @@ enum Demuxer {
 
 impl Player {
     pub(super) fn new(access: &PlayAccess) -> Result<Self, Failure> {
+        Self::looking_at(access, PEEK)
+    }
+
+    /// One that is told so many bytes of each message.
+    pub(super) fn looking_at(access: &PlayAccess, peek: usize) -> Result<Self, Failure> {
         let demuxer = match access.protocol {
-            Protocol::Rtmp => Demuxer::Chunks(ChunkDemuxer::default()),
-            Protocol::Http => Demuxer::Http(HttpDemuxer::default()),
+            Protocol::Rtmp => Demuxer::Chunks(ChunkDemuxer::new(peek)),
+            Protocol::Http => Demuxer::Http(HttpDemuxer::new(peek)),
         };
         let status = access.status;
         let media = Media { demuxer, status, is_accepted: false, answers: Vec::new() };

@@ -22,6 +22,12 @@ impl Report {
         self.values.insert(key(name, unit), json!(value));
     }
 
+    /// A fact in words, and for programs.
+    pub(crate) fn fact(&mut self, name: &'static str, text: String, value: Value) {
+        self.rows.push((name, text));
+        self.values.insert(key(name, ""), value);
+    }
+
     /// A histogram of microseconds.
     pub(crate) fn times(&mut self, name: &'static str, times: &Times) {
         let at = |share: f64| times.0.value_at_quantile(share);
@@ -91,6 +97,7 @@ mod tests {
         let made = || {
             let mut report = Report::default();
             report.number("CPU", 93.64, "us/Mbit", 1);
+            report.fact("clock", "kept by NTP".to_owned(), json!({ "kept": true }));
             let mut times = Times::default();
             (1..=1_000).for_each(|us| times.add(us));
             report.times("latency", &times);
@@ -100,7 +107,10 @@ mod tests {
         assert!(text.contains("CPU                    93.6 us/Mbit\n"), "{text}");
         assert!(text.contains("p50 0.500"), "{text}");
         let json: Value = serde_json::from_str(&made().text(true)).unwrap();
-        assert_eq!(json["cpu_us_per_mbit"], 93.64);
+        assert_eq!(
+            (&json["cpu_us_per_mbit"], &json["clock"]["kept"]),
+            (&json!(93.64), &json!(true))
+        );
         assert_eq!(json["latency_us"]["samples"], 1_000);
     }
 }

@@ -39,6 +39,7 @@ mod comparing;
 mod delay;
 mod doors;
 mod embedding;
+mod end_to_end;
 mod ending;
 mod enhanced;
 mod fallbacks;

@@ -137,12 +137,20 @@ function latency(model) {
   const parts = Object.entries({ ...usual, append: 60, send: 210, fan_out: 30 });
   const stages = parts.map(([stage, us]) => {
     const window = { count: 300, p50_us: us, p99_us: us * 2, p999_us: us * 3, max_us: us * 4 };
-    return { stage, is_part: true, by_design: stage === "lookahead", seconds_10: window };
+    const windows = { seconds_10: window, minute: window };
+    return { stage, is_part: true, by_design: stage === "lookahead", ...windows };
   });
+  const way = { count: 30, p50_us: 142_000, p99_us: 171_000, p999_us: 180_000, max_us: 180_000 };
+  const whole = { is_part: false, by_design: false, seconds_10: way, minute: way };
+  stages.push({ stage: "origin", ...whole });
+  const node = "1f83d9abfb41bd6b";
+  const origin = { node, same_machine: false, frame: 5_400, took_us: 142_000, ahead: 0 };
+  const clock = { synchronised: true, error_max_us: 1_800 };
   const slow = parts.map(([stage, us]) => ({ stage, us: stage === "queue" ? 52_000 : us }));
   const worst = [{ at: Date.now() - 20_000, frame: 4_711, took_us: 59_690, parts: slow }];
   const streams = Object.keys(model.state.streams);
-  return { streams: streams.map((stream) => ({ stream, stages, worst })), threads: [] };
+  const each = (stream) => ({ stream, stages, worst, origin });
+  return { streams: streams.map(each), threads: [], clock };
 }
 
 function clients(model, stream) {

@@ -310,14 +310,40 @@ export interface Snapshot {
 
 /** How long frames take on their way through the node. */
 export interface Latency {
-  streams: { stream: string; stages: StageLatency[]; worst: WorstFrame[] }[];
+  streams: {
+    stream: string;
+    stages: StageLatency[];
+    worst: WorstFrame[];
+    origin: Origin | null;
+  }[];
+  /** The time of day of the node's machine; null where its kernel does not say. */
+  clock: { synchronised: boolean | null; error_max_us: number | null };
+}
+
+/** Where the frames of a stream were made that came from elsewhere. */
+export interface Origin {
+  node: string;
+  same_machine: boolean;
+  frame: number;
+  /** Below zero if the clocks are further apart than that. */
+  took_us: number;
+  /** Stamps that were ahead of the clock. */
+  ahead: number;
 }
 
 export interface StageLatency {
   stage: string;
   /** Whether it is one part of the way, and not a stretch of several. */
   is_part: boolean;
-  seconds_10: { count: number; p50_us: number; p99_us: number; max_us: number };
+  seconds_10: Distribution;
+  minute: Distribution;
+}
+
+interface Distribution {
+  count: number;
+  p50_us: number;
+  p99_us: number;
+  max_us: number;
 }
 
 /** A frame among those of the last minute that took longest. */

@@ -122,6 +122,10 @@ async function streamPlays(browser, node) {
   await browser.read(".detail .figures", "1 preview");
   await browser.see(".latency .stages rect.work");
   await browser.read('.latency tr[data-stage="encode"]', "ms");
+  if (node instanceof MockNode) {
+    await browser.read(".latency .origin", "Half within 142");
+    await browser.read(".latency .origin", "synchronised, and off by 1.8");
+  }
   return `${frames} frames decoded`;
 }
 

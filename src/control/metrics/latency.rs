@@ -1,4 +1,5 @@
-//! Metrics of latency: the stages of all frames, by the threads that count them.
+//! Metrics of latency: the stages of all frames, by the threads that count them, and what the
+//! machine's time of day is worth.
 
 use std::fmt;
 
@@ -20,5 +21,15 @@ pub(super) fn write(page: &mut Page<'_>, registry: &Registry) -> fmt::Result {
             }
         }
         Ok(())
+    })?;
+    // Of a kernel that does not say there are no samples.
+    let state = registry.origin.state();
+    let help = "1 while something keeps the machine's time of day, such as NTP, else 0";
+    page.gauge("clock_synchronised", help, |family| {
+        state.map_or(Ok(()), |it| family.sample(&[], u64::from(it.is_synchronised)))
+    })?;
+    let help = "How wrong the machine's time of day may be at most, if something keeps it";
+    page.gauge("clock_error_max_seconds", help, |family| {
+        state.map_or(Ok(()), |it| family.sample(&[], it.error_max.secs_f64()))
     })
 }

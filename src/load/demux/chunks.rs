@@ -23,6 +23,8 @@ pub(in crate::load) struct ChunkDemuxer {
     left: usize,
     id: usize,
     streams: Vec<Option<Box<Chunks>>>,
+    /// Bytes that are told of each body but those of commands.
+    peek: usize,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +38,13 @@ struct Chunks {
 
 impl Default for ChunkDemuxer {
     fn default() -> Self {
+        Self::new(PEEK)
+    }
+}
+
+impl ChunkDemuxer {
+    /// Tells so many bytes of each message.
+    pub(in crate::load) const fn new(peek: usize) -> Self {
         Self {
             greeting: GREETING,
             chunk_size: 128,
@@ -44,11 +53,10 @@ impl Default for ChunkDemuxer {
             left: 0,
             id: 0,
             streams: Vec::new(),
+            peek,
         }
     }
-}
 
-impl ChunkDemuxer {
     /// Takes bytes; tells kind and first bytes of each message that ends.
     pub(in crate::load) fn take(&mut self, mut bytes: &[u8], mut message: impl FnMut(u8, &[u8])) {
         let greeting = self.greeting.min(bytes.len());
@@ -58,7 +66,8 @@ impl ChunkDemuxer {
             if self.left > 0 {
                 let count = self.left.min(bytes.len());
                 self.left -= count;
-                self.chunks().take(&bytes[..count]);
+                let peek = self.peek;
+                self.chunks().take(&bytes[..count], peek);
                 bytes = &bytes[count..];
             } else {
                 self.head[self.head_len.min(15)] = first;
@@ -130,8 +139,8 @@ impl ChunkDemuxer {
 }
 
 impl Chunks {
-    fn take(&mut self, bytes: &[u8]) {
-        let kept = if self.kind == COMMAND { COMMAND_PEEK } else { PEEK };
+    fn take(&mut self, bytes: &[u8], peek: usize) {
+        let kept = if self.kind == COMMAND { COMMAND_PEEK } else { peek };
         let room = kept.saturating_sub(self.start.len()).min(bytes.len());
         self.start.extend_from_slice(&bytes[..room]);
         self.missing -= bytes.len();

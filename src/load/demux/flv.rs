@@ -1,6 +1,6 @@
 //! FLV demuxer: kind and first bytes of each tag's body (Video File Format 10.1 annex E).
 
-use super::{AUDIO, VIDEO};
+use super::{AUDIO, DATA, VIDEO};
 use crate::load::programme::PEEK;
 use crate::rtmp::flv::TagHeader;
 
@@ -14,12 +14,10 @@ const FILE_BYTES: usize = 9;
 #[derive(Debug)]
 pub(in crate::load) struct FlvDemuxer {
     /// First bytes of what is read: the header that is not complete yet, or of the body.
-    head: [u8; HEAD_BYTES],
+    head: Box<[u8]>,
     head_len: usize,
     part: Part,
 }
-
-const HEAD_BYTES: usize = PEEK;
 
 #[derive(Clone, Copy, Debug)]
 enum Part {
@@ -41,11 +39,16 @@ pub(in crate::load) struct NotFlv;
 
 impl Default for FlvDemuxer {
     fn default() -> Self {
-        Self { head: [0; HEAD_BYTES], head_len: 0, part: Part::File }
+        Self::new(PEEK)
     }
 }
 
 impl FlvDemuxer {
+    /// Tells so many bytes of each body, [`PEEK`] at least.
+    pub(in crate::load) fn new(peek: usize) -> Self {
+        Self { head: vec![0; peek.max(PEEK)].into(), head_len: 0, part: Part::File }
+    }
+
     /// Takes bytes; tells kind and first bytes of each tag's body that ends.
     ///
     /// # Errors
@@ -77,7 +80,7 @@ impl FlvDemuxer {
                 }
                 Part::Body { kind, left } => {
                     let (taken, rest) = bytes.split_at(left.min(bytes.len()));
-                    let kept = (HEAD_BYTES - self.head_len).min(taken.len());
+                    let kept = (self.head.len() - self.head_len).min(taken.len());
                     self.head[self.head_len..self.head_len + kept].copy_from_slice(&taken[..kept]);
                     self.head_len += kept;
                     let left = left - taken.len();
@@ -112,7 +115,7 @@ impl FlvDemuxer {
         if left > 0 {
             return;
         }
-        if matches!(kind, AUDIO | VIDEO) {
+        if matches!(kind, AUDIO | VIDEO | DATA) {
             message(kind, &self.head[..self.head_len]);
         }
         self.head_len = 0;
@@ -135,7 +138,12 @@ pub(super) mod tests {
             file.extend(body);
             file.extend([0, 0, 0, len + 11]);
         }
-        let told = vec![(VIDEO, video[..PEEK].to_vec()), (AUDIO, vec![0xaf, 1]), (VIDEO, vec![])];
+        let told = vec![
+            (DATA, video[..9].to_vec()),
+            (VIDEO, video[..PEEK].to_vec()),
+            (AUDIO, vec![0xaf, 1]),
+            (VIDEO, vec![]),
+        ];
         (file, told)
     }
 
@@ -148,6 +156,18 @@ pub(super) mod tests {
                 demuxer.take(piece, |kind, start| told.push((kind, start.to_vec()))).unwrap();
             }
             assert_eq!(told, wanted, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn more_of_a_body_is_told_to_whom_that_is_not_enough() {
+        let (file, _) = file();
+        for size in [1, 7, file.len()] {
+            let (mut demuxer, mut longest) = (FlvDemuxer::new(50), 0);
+            for piece in file.chunks(size) {
+                demuxer.take(piece, |_, start| longest = longest.max(start.len())).unwrap();
+            }
+            assert_eq!(longest, 50, "pieces of {size}");
         }
     }
 

@@ -74,6 +74,11 @@ impl Default for Body {
 }
 
 impl HttpDemuxer {
+    /// Tells so many bytes of each tag's body.
+    pub(in crate::load) fn new(peek: usize) -> Self {
+        Self { flv: FlvDemuxer::new(peek), ..Self::default() }
+    }
+
     /// Whether the server has said yes.
     pub(in crate::load) const fn is_accepted(&self) -> bool {
         !matches!(self.body, Body::Head(_))

@@ -17,4 +17,5 @@ pub(super) const SET_CHUNK_SIZE: u8 = 1;
 pub(super) const USER_CONTROL: u8 = 4;
 pub(super) const AUDIO: u8 = 8;
 pub(super) const VIDEO: u8 = 9;
+pub(super) const DATA: u8 = 18;
 pub(super) const COMMAND: u8 = 20;

@@ -3,7 +3,7 @@
 import { get } from "../api";
 import { dateTime, milliseconds } from "../format";
 import { usePolled } from "../hooks";
-import type { FramePart, Latency, StageLatency, WorstFrame } from "../types";
+import type { FramePart, Latency, Origin, StageLatency, WorstFrame } from "../types";
 
 const POLL_MS = 2_000;
 /** Width of a bar in units of its own. */
@@ -46,6 +46,9 @@ export function LatencyPanel({ stream }: { stream: string }) {
         About {span(withoutDesign(parts))} through the node{designText(parts)}.
       </p>
       <StageTable stages={stages} />
+      {own.origin && answer && (
+        <EndToEnd origin={own.origin} stages={own.stages} clock={answer.clock} />
+      )}
       {own.worst.length > 0 && <Worst frames={own.worst.slice(0, WORST_SHOWN)} />}
     </section>
   );
@@ -87,6 +90,40 @@ function StageTable({ stages }: { stages: StageLatency[] }) {
       </table>
     </div>
   );
+}
+
+interface EndToEndProps {
+  origin: Origin;
+  stages: StageLatency[];
+  clock: Latency["clock"];
+}
+
+/** How long frames took from the node that made them to this one, and what that is worth. */
+function EndToEnd({ origin, stages, clock }: EndToEndProps) {
+  const of = stages.find((it) => it.stage === "origin")?.minute;
+  const ahead = origin.ahead > 0 ? ` ${origin.ahead} stamps were ahead of the clock here.` : "";
+  return (
+    <>
+      <h3>From its origin</h3>
+      <p class="origin">
+        {of && of.count > 0
+          ? `Half within ${span(of.p50_us)}, 99 % within ${span(of.p99_us)} in the last minute.`
+          : "Nothing in the last minute."}
+        {ahead} <span class="soft">{clockText(origin, clock)}</span>
+      </p>
+    </>
+  );
+}
+
+function clockText(origin: Origin, clock: Latency["clock"]): string {
+  if (origin.same_machine) return "Both nodes read this machine's clock.";
+  if (clock.synchronised && clock.error_max_us !== null) {
+    const off = span(clock.error_max_us);
+    return `The clock here is synchronised, and off by ${off} at most; so must that of node ${origin.node} be.`;
+  }
+  if (clock.synchronised === false)
+    return "The clock here is not synchronised: this means nothing.";
+  return "Whether the clock here is synchronised is not known.";
 }
 
 function Worst({ frames }: { frames: WorstFrame[] }) {

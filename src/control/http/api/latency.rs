@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 
 use crate::control::http::shared::Shared;
 use crate::media::Micros;
-use crate::stats::{LatencyReading, LogFigures, Stage, StageFigures, WorstFrame, parts_of};
+use crate::stats::{
+    LatencyReading, LogFigures, OriginFigures, Registry, Stage, StageFigures, WorstFrame, parts_of,
+};
 
 /// How long frames and messages take on their way through the node.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,6 +21,37 @@ pub(super) struct Latency {
     /// By the threads that counted: `compose`, `encode` for all encoders and scalers, `shard-0` and
     /// further.
     threads: Vec<ThreadStages>,
+    /// The time of day here, by which frames of other machines are measured.
+    clock: DayClock,
+}
+
+/// What the kernel says of the machine's time of day. Times between machines are worth nothing
+/// unless those of both are synchronised.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DayClock {
+    /// Whether something keeps it, such as NTP; `null` if the kernel does not say.
+    synchronised: Option<bool>,
+    /// How wrong it may be at most if it is kept, microseconds.
+    error_max_us: Option<u64>,
+}
+
+/// What the origin stamps of a stream say that was published here or pulled.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Origin {
+    /// The node that made its frames: 16 hexadecimal digits, others after each of its starts.
+    node: String,
+    /// Whether that node reads this machine's clock, so that it matters nothing who keeps it.
+    same_machine: bool,
+    /// Number of the newest frame with a stamp, at that node.
+    frame: u64,
+    /// When that frame was due there, microseconds since 1970 by that node's clock.
+    due_us: u64,
+    /// When it came, milliseconds since 1970.
+    at: u64,
+    /// How long it took, microseconds; below zero if the clocks are further apart than that.
+    took_us: i64,
+    /// Stamps that were ahead of the clock here, which the stage `origin` leaves out.
+    ahead: u64,
 }
 
 /// The stages of a stream.
@@ -31,6 +64,8 @@ pub(super) struct StreamStages {
     /// The frames of the last minute that took longest without the encoder's delay by design, the
     /// longest first.
     worst: Vec<Worst>,
+    /// Where its frames come from; `null` if they bring no origin stamps, or are made here.
+    origin: Option<Origin>,
 }
 
 /// The stages that a thread has counted.
@@ -47,7 +82,8 @@ pub(super) struct ThreadStages {
 pub(super) struct StageLatency {
     /// Which: `tick`, `compose`, `scale`, `queue`, `lookahead`, `encode`, `read`, `append`, `hop`,
     /// `send`, `fan_out`; `blocked` for what viewers with full sockets wait for; `to_log`,
-    /// `to_first_viewer` and `to_last_viewer` for all stages up to there.
+    /// `to_first_viewer` and `to_last_viewer` for all stages up to there; `origin` from where the
+    /// frame was made to here, by the time of day.
     stage: &'static str,
     /// Whether it is one part of the way.
     is_part: bool,
@@ -151,13 +187,32 @@ pub(super) async fn latency(State(shared): State<Arc<Shared>>) -> Json<Latency> 
     let streams = reading.streams.iter().map(|(stream, figures)| StreamStages {
         stages: before.stages(figures, |reading| reading.streams.get(stream)),
         worst: registry.worst_frames(stream, now).iter().map(|it| worst(it, now, now_ms)).collect(),
+        origin: registry.origin_of(stream).map(|it| origin(&it, registry, now, now_ms)),
         stream: stream.clone(),
     });
     let threads = reading.threads.iter().map(|(thread, figures)| ThreadStages {
         stages: before.stages(figures, |reading| reading.threads.get(thread)),
         thread: thread.clone(),
     });
-    Json(Latency { streams: streams.collect(), threads: threads.collect() })
+    let state = registry.origin.state();
+    let clock = DayClock {
+        synchronised: state.map(|state| state.is_synchronised),
+        error_max_us: state.map(|state| state.error_max.0),
+    };
+    Json(Latency { streams: streams.collect(), threads: threads.collect(), clock })
+}
+
+fn origin(figures: &OriginFigures, registry: &Registry, now: Micros, now_ms: u64) -> Origin {
+    let OriginFigures { stamp, at, took_us, ahead } = *figures;
+    Origin {
+        node: stamp.node.to_string(),
+        same_machine: stamp.node.shares_clock_with(registry.origin.node()),
+        frame: stamp.frame,
+        due_us: stamp.unix_us,
+        at: now_ms.saturating_sub(now.since(at).millis()),
+        took_us,
+        ahead,
+    }
 }
 
 fn worst(frame: &WorstFrame, now: Micros, now_ms: u64) -> Worst {
