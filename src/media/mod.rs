@@ -4,6 +4,7 @@ pub mod aac;
 pub mod av1;
 mod bitrate;
 pub mod bits;
+mod bpm;
 mod codec;
 mod failover_state;
 pub mod h264;
@@ -26,6 +27,7 @@ mod user_data;
 mod video_clip;
 
 pub use bitrate::parse_bitrate;
+pub use bpm::{EncoderFrames, PublisherMetrics, SessionFrames};
 pub use codec::{AudioCodec, Kind, VideoCodec};
 pub use failover_state::FailoverState;
 pub use input_url::{InputUrl, NetworkInput};

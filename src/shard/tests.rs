@@ -16,10 +16,10 @@ use crate::command::{
 use crate::event::{NodeEvent, Phase};
 use crate::frame::{PacketBuf, PacketPool, PacketPoolSpec};
 use crate::limits::{Audiences, GuardSpec, LimitSpec, NodeLimits};
-use crate::media::{Kind, Micros, Stamps, caught};
+use crate::media::{Kind, Micros, NodeId, Stamps, caught};
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
-use crate::stats::{ErrorKind, ShardStats};
+use crate::stats::{ErrorKind, OriginClock, ShardStats};
 use crate::stream::{DropPolicy, Flags, LogLimits, Merge, Message, Start};
 use crate::tls::harness::Authority;
 use crate::tls::{Acceptor, Link};
@@ -325,11 +325,20 @@ const KEY: &[u8] = &[0x17, 1, 0, 0, 0, 9, 9, 9];
 const OTHER_KEY: &[u8] = &[0x17, 1, 0, 0, 0, 7, 7, 7];
 const NEXT: &[u8] = &[0x27, 1, 0, 0, 0, 8, 8, 8];
 
+/// The time of day when the clock begins, microseconds since 1970.
+const DAY_US: u64 = 1_780_000_000_000_000;
+
+fn origin_clock() -> OriginClock {
+    let clock = OriginClock::new(NodeId::new(1, 2));
+    clock.set(DAY_US, None);
+    clock
+}
+
 fn spec() -> ShardSpec {
     ShardSpec {
         number: 0,
         node: 1,
-        origin: Arc::default(),
+        origin: Arc::new(origin_clock()),
         chunk_size: 4_096,
         ping: Micros::from_secs(600),
         ping_timeout: Micros::from_secs(1_200),

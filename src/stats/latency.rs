@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::channel::ChannelStats;
 use super::latency_history::LatencyReading;
 use super::origin::OriginFigures;
+use super::publisher::PublisherFigures;
 use super::registry::Registry;
 use super::stage::StageFigures;
 use super::stream_latency::WorstFrame;
@@ -67,6 +68,14 @@ impl Registry {
         // Under no name are several streams together.
         let own = entries.filter(|entry| *entry.stream == *stream && !stream.is_empty());
         own.filter_map(|entry| entry.latency.origin()).max_by_key(|origin| origin.at)
+    }
+
+    /// What the publisher of a stream says of its frames, if it does: as [`Registry::origin_of`].
+    #[must_use]
+    pub fn publisher_of(&self, stream: &str) -> Option<PublisherFigures> {
+        let entries = self.shards.iter().flat_map(|shard| shard.latencies().read());
+        let own = entries.filter(|entry| *entry.stream == *stream && !stream.is_empty());
+        own.filter_map(|entry| entry.latency.publisher()).max_by_key(|it| it.at)
     }
 
     /// The frames among those of all streams that took longest that have passed their last points

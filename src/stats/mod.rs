@@ -22,6 +22,7 @@ mod meter;
 mod origin;
 mod output;
 mod placement;
+mod publisher;
 mod registry;
 mod relay;
 mod rendition;
@@ -52,6 +53,7 @@ pub use meter::Meter;
 pub use origin::{OriginClock, OriginFigures};
 pub use output::{OutputFigures, OutputStats};
 pub use placement::{PlacedItems, PlacementStats, ShardLoad};
+pub use publisher::PublisherFigures;
 pub use registry::{
     ChannelEntry, ChannelSnapshot, OutputEntry, OutputSnapshot, PacketPoolFigures, Registry,
     Snapshot, url_without_secrets,

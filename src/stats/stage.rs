@@ -41,11 +41,18 @@ pub enum Stage {
     /// Of a stream with origin stamps: from when a frame was due where it was made to when it had
     /// come here, by the time of day of both machines.
     Origin,
+    /// In a publisher that says so, such as OBS: from when a frame was composed to when its encoder
+    /// was asked for it.
+    PublisherCapture,
+    /// There: in its encoder.
+    PublisherEncode,
+    /// From there to here, with what waits there to be sent, by the time of day of both machines.
+    PublisherUplink,
 }
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Tick,
         Self::Compose,
         Self::Scale,
@@ -62,6 +69,9 @@ impl Stage {
         Self::ToFirst,
         Self::ToLast,
         Self::Origin,
+        Self::PublisherCapture,
+        Self::PublisherEncode,
+        Self::PublisherUplink,
     ];
 
     /// Its name in the API, in metrics and in traces.
@@ -84,13 +94,27 @@ impl Stage {
             Self::ToFirst => "to_first_viewer",
             Self::ToLast => "to_last_viewer",
             Self::Origin => "origin",
+            Self::PublisherCapture => "publisher_capture",
+            Self::PublisherEncode => "publisher_encode",
+            Self::PublisherUplink => "publisher_uplink",
         }
     }
 
-    /// Whether it is one part of the way, and not a stretch of several.
+    /// Whether it is one part of the way through the node, and neither a stretch of several nor
+    /// before it.
     #[must_use]
     pub const fn is_part(self) -> bool {
-        !matches!(self, Self::Blocked | Self::ToLog | Self::ToFirst | Self::ToLast | Self::Origin)
+        !matches!(
+            self,
+            Self::Blocked
+                | Self::ToLog
+                | Self::ToFirst
+                | Self::ToLast
+                | Self::Origin
+                | Self::PublisherCapture
+                | Self::PublisherEncode
+                | Self::PublisherUplink
+        )
     }
 
     /// The stage of this number, see [`Stage::ALL`].

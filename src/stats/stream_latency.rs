@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::list::List;
 use super::origin::{OriginFigures, OriginSlot};
+use super::publisher::{PublisherFigures, PublisherSlot};
 use super::stage::{Stage, StageBlock, StageFigures};
 use super::word_slot::WordSlot;
-use crate::media::{Micros, OriginStamp, Stamps};
+use crate::media::{Micros, OriginStamp, PublisherMetrics, Stamps};
 
 /// Streams of a shard that have distributions of their own. Those beyond share one, which is of
 /// their shard alone.
@@ -28,7 +29,7 @@ pub fn next_source() -> u16 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 13] = [
     Stage::Read,
     Stage::Append,
     Stage::Hop,
@@ -39,6 +40,9 @@ const STAGES: [Stage; 10] = [
     Stage::ToFirst,
     Stage::ToLast,
     Stage::Origin,
+    Stage::PublisherCapture,
+    Stage::PublisherEncode,
+    Stage::PublisherUplink,
 ];
 
 /// What a shard writes about one stream.
@@ -48,6 +52,7 @@ pub struct StreamLatency {
     stages: StageBlock<{ STAGES.len() }>,
     worst: [WorstSlot; WORST_MAX],
     origin: OriginSlot,
+    publisher: PublisherSlot,
 }
 
 impl Default for StreamLatency {
@@ -57,6 +62,7 @@ impl Default for StreamLatency {
             stages: StageBlock::of(STAGES),
             worst: Default::default(),
             origin: OriginSlot::default(),
+            publisher: PublisherSlot::default(),
         }
     }
 }
@@ -128,6 +134,22 @@ impl StreamLatency {
         if let Some(took) = self.origin.note(stamp, now, unix_us) {
             self.observe(Stage::Origin, took);
         }
+    }
+
+    /// A keyframe with metrics of its publisher came at `now`, which is `unix_us` by the time of
+    /// day. For the shard.
+    pub fn published_with(&self, metrics: &PublisherMetrics, now: Micros, unix_us: u64) {
+        for (stage, took) in self.publisher.note(metrics, now, unix_us) {
+            if let Some(took) = took {
+                self.observe(stage, took);
+            }
+        }
+    }
+
+    /// What the publisher of the stream says of its frames, if it does. For any thread.
+    #[must_use]
+    pub fn publisher(&self) -> Option<PublisherFigures> {
+        self.publisher.read()
     }
 
     /// What the stamps of the stream say, if it has some. For any thread.

@@ -143,13 +143,21 @@ function latency(model) {
   const way = { count: 30, p50_us: 142_000, p99_us: 171_000, p999_us: 180_000, max_us: 180_000 };
   const whole = { is_part: false, by_design: false, seconds_10: way, minute: way };
   stages.push({ stage: "origin", ...whole });
+  const before = { publisher_capture: 4_100, publisher_encode: 9_600, publisher_uplink: 38_000 };
+  for (const [stage, us] of Object.entries(before)) {
+    const window = { count: 30, p50_us: us, p99_us: us * 2, p999_us: us * 3, max_us: us * 3 };
+    stages.push({ ...whole, stage, seconds_10: window, minute: window });
+  }
+  const encoder = { encoder_input: 18_000, encoder_skipped: 4, encoder_output: 17_996 };
+  const frames = { rendered: 18_000, lagged: 12, dropped: 31, output: 17_969 };
+  const publisher = { at: Date.now(), ...frames, ...encoder, ahead: 0 };
   const node = "1f83d9abfb41bd6b";
   const origin = { node, same_machine: false, frame: 5_400, took_us: 142_000, ahead: 0 };
   const clock = { synchronised: true, error_max_us: 1_800 };
   const slow = parts.map(([stage, us]) => ({ stage, us: stage === "queue" ? 52_000 : us }));
   const worst = [{ at: Date.now() - 20_000, frame: 4_711, took_us: 59_690, parts: slow }];
   const streams = Object.keys(model.state.streams);
-  const each = (stream) => ({ stream, stages, worst, origin });
+  const each = (stream) => ({ stream, stages, worst, origin, publisher });
   return { streams: streams.map(each), threads: [], clock };
 }
 

@@ -315,6 +315,7 @@ export interface Latency {
     stages: StageLatency[];
     worst: WorstFrame[];
     origin: Origin | null;
+    publisher: PublisherFrames | null;
   }[];
   /** The time of day of the node's machine; null where its kernel does not say. */
   clock: { synchronised: boolean | null; error_max_us: number | null };
@@ -328,6 +329,20 @@ export interface Origin {
   /** Below zero if the clocks are further apart than that. */
   took_us: number;
   /** Stamps that were ahead of the clock. */
+  ahead: number;
+}
+
+/** Frames of a publisher that says how it gets on, as OBS does. */
+export interface PublisherFrames {
+  rendered: number;
+  /** Drawn too late. */
+  lagged: number;
+  /** Dropped because of its network. */
+  dropped: number;
+  encoder_input: number;
+  /** Its encoder was too slow for them. */
+  encoder_skipped: number;
+  /** Keyframes that were ahead of the clock. */
   ahead: number;
 }
 

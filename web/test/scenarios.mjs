@@ -125,6 +125,8 @@ async function streamPlays(browser, node) {
   if (node instanceof MockNode) {
     await browser.read(".latency .origin", "Half within 142");
     await browser.read(".latency .origin", "synchronised, and off by 1.8");
+    await browser.read(".latency .at-publisher", "38 ms from there to here");
+    await browser.read(".latency .at-publisher", "12 were drawn too late");
   }
   return `${frames} frames decoded`;
 }

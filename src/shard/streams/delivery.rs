@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::media::{FrameId, Kind, Micros, OriginStamp, Point, Stamp, Stamps};
+use crate::media::{FrameId, Kind, Micros, OriginStamp, Point, PublisherMetrics, Stamp, Stamps};
 use crate::shard::context::Context;
 use crate::stats::{OpenLatency, Stage};
 use crate::stream::Message;
@@ -47,11 +47,23 @@ impl Delivery {
         stamps
     }
 
-    /// The frame with this origin stamp has come.
-    pub(super) fn came_from(&self, stamp: &OriginStamp, cx: &Context) {
+    /// A frame with this origin stamp, or with these metrics of its publisher, has come.
+    pub(super) fn came_from(
+        &self,
+        stamp: Option<&OriginStamp>,
+        metrics: Option<&PublisherMetrics>,
+        cx: &Context,
+    ) {
         let now = cx.stamp().since(Stamp::NONE);
-        if let (Some(latency), Some(unix_us)) = (&self.latency, cx.spec.origin.unix_us(now)) {
+        let Some((latency, unix_us)) = self.latency.as_ref().zip(cx.spec.origin.unix_us(now))
+        else {
+            return;
+        };
+        if let Some(stamp) = stamp {
             latency.came_from(stamp, now, unix_us);
+        }
+        if let Some(metrics) = metrics {
+            latency.published_with(metrics, now, unix_us);
         }
     }
 

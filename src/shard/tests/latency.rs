@@ -1,7 +1,8 @@
 //! Latency that a shard measures: each message from its first byte to the last viewer.
 
 use super::*;
-use crate::media::{FrameId, Point, Stamp};
+use crate::media::{FrameId, OriginStamp, Point, Stamp, VideoCodec};
+use crate::rtmp::origin_message;
 use crate::stats::{LogFigures, Stage, StageFigures, parts_of};
 
 impl Bench {
@@ -129,4 +130,48 @@ fn a_viewer_that_is_answered_before_all_have_their_turn_is_the_first_that_has_a_
     bench.wait(3);
     bench.settle();
     assert_eq!((bench.stage(Stage::Send).count(), bench.stage(Stage::ToLast).count()), (1, 1));
+}
+
+/// A unit of H.264 with one message of user data.
+fn sei(uuid: [u8; 16], message: &[u8]) -> Vec<u8> {
+    let size = u8::try_from(uuid.len() + message.len()).unwrap();
+    let unit = [&[6, 5, size][..], &uuid, message, &[0x80]].concat();
+    [&u32::try_from(unit.len()).unwrap().to_be_bytes()[..], &unit].concat()
+}
+
+#[test]
+fn what_a_source_says_of_its_frames_is_read_from_keyframes_and_data_of_its_first_track() {
+    let mut bench = Bench::new();
+    let (peer, mut client) = bench.join("192.0.2.1", Goal::Publish);
+    client.write_message(Kind::Video, 0, HEADER).unwrap();
+    bench.say(peer, &mut client);
+    // OBS: composed 90 ms ago, asked for 80 ms ago, encoded 50 ms ago.
+    let now_us = DAY_US + bench.now.0;
+    let mut times = vec![2];
+    for (event, ago_ms) in [(1, 90), (2, 80), (3, 50)] {
+        times.extend([2, event]);
+        times.extend((now_us / 1_000 - ago_ms).to_be_bytes());
+    }
+    let obs: [u8; 16] = *b"\x0a\xec\xff\xe7\x52\x72\x4e\x2f\xa6\x2f\xd1\x9c\xd6\x1a\x93\xb5";
+    let node = NodeId::new(1, 9);
+    let stamp = |frame: u64| OriginStamp { unix_us: now_us - 70_000, node, frame };
+    let key = |stamp: OriginStamp| {
+        let units = [&sei(obs, &times)[..], &stamp.unit(VideoCodec::H264)].concat();
+        [&b"\x17\x01\0\0\0"[..], &units, b"\0\0\0\x02\x65\x88"].concat()
+    };
+    client.write_message(Kind::Data, 0, &origin_message(&stamp(7))).unwrap();
+    client.write_message(Kind::Video, 0, &key(stamp(7))).unwrap();
+    // No keyframe, and one of another track.
+    client.write_message(Kind::Video, 40, b"\x27\x01\0\0\0\0\0\0\x02\x41\x88").unwrap();
+    let track = [&b"\x96\x01avc1\x02\0\0\0"[..], &stamp(8).unit(VideoCodec::H264)].concat();
+    client.write_message(Kind::Video, 40, &track).unwrap();
+    bench.say(peer, &mut client);
+    let max = |stage| (bench.stage(stage).count(), bench.stage(stage).max().millis());
+    assert_eq!(max(Stage::Origin), (1, 70), "once, by whichever comes first");
+    assert_eq!(max(Stage::PublisherCapture), (1, 10));
+    assert_eq!(max(Stage::PublisherEncode), (1, 30));
+    assert_eq!(max(Stage::PublisherUplink), (1, 50));
+    let entries = bench.stats.latencies().read();
+    let origin = entries[0].latency.origin().unwrap();
+    assert_eq!((origin.stamp, origin.took_us, origin.ahead), (stamp(7), 70_000, 0));
 }

@@ -3,7 +3,14 @@
 import { get } from "../api";
 import { dateTime, milliseconds } from "../format";
 import { usePolled } from "../hooks";
-import type { FramePart, Latency, Origin, StageLatency, WorstFrame } from "../types";
+import type {
+  FramePart,
+  Latency,
+  Origin,
+  PublisherFrames,
+  StageLatency,
+  WorstFrame,
+} from "../types";
 
 const POLL_MS = 2_000;
 /** Width of a bar in units of its own. */
@@ -48,6 +55,9 @@ export function LatencyPanel({ stream }: { stream: string }) {
       <StageTable stages={stages} />
       {own.origin && answer && (
         <EndToEnd origin={own.origin} stages={own.stages} clock={answer.clock} />
+      )}
+      {own.publisher && answer && (
+        <AtPublisher frames={own.publisher} stages={own.stages} clock={answer.clock} />
       )}
       {own.worst.length > 0 && <Worst frames={own.worst.slice(0, WORST_SHOWN)} />}
     </section>
@@ -110,6 +120,39 @@ function EndToEnd({ origin, stages, clock }: EndToEndProps) {
           ? `Half within ${span(of.p50_us)}, 99 % within ${span(of.p99_us)} in the last minute.`
           : "Nothing in the last minute."}
         {ahead} <span class="soft">{clockText(origin, clock)}</span>
+      </p>
+    </>
+  );
+}
+
+interface AtPublisherProps {
+  frames: PublisherFrames;
+  stages: StageLatency[];
+  clock: Latency["clock"];
+}
+
+/** What each stage at the publisher is to people. */
+const PUBLISHER_STAGES: [string, string][] = [
+  ["publisher_capture", "until its encoder was asked"],
+  ["publisher_encode", "in its encoder"],
+  ["publisher_uplink", "from there to here"],
+];
+
+/** How frames get on at a publisher that says so, and on their way from it. */
+function AtPublisher({ frames, stages, clock }: AtPublisherProps) {
+  const parts = PUBLISHER_STAGES.flatMap(([stage, text]) => {
+    const of = stages.find((it) => it.stage === stage)?.minute;
+    return of && of.count > 0 ? [`${span(of.p50_us)} ${text}`] : [];
+  });
+  const { rendered, lagged, dropped, encoder_skipped: skipped } = frames;
+  const kept = clock.synchronised ? "is" : "is not known to be";
+  return (
+    <>
+      <h3>At its publisher</h3>
+      <p class="at-publisher">
+        {parts.length > 0 ? `Half within ${parts.join(", ")}, in the last minute. ` : ""}
+        Of {rendered} frames {lagged} were drawn too late, its encoder left {skipped} out, and its
+        network {dropped}. <span class="soft">The clock here {kept} synchronised.</span>
       </p>
     </>
   );

@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 use crate::control::http::shared::Shared;
 use crate::media::Micros;
 use crate::stats::{
-    LatencyReading, LogFigures, OriginFigures, Registry, Stage, StageFigures, WorstFrame, parts_of,
+    LatencyReading, LogFigures, OriginFigures, PublisherFigures, Registry, Stage, StageFigures,
+    WorstFrame, parts_of,
 };
 
 /// How long frames and messages take on their way through the node.
@@ -66,6 +67,8 @@ pub(super) struct StreamStages {
     worst: Vec<Worst>,
     /// Where its frames come from; `null` if they bring no origin stamps, or are made here.
     origin: Option<Origin>,
+    /// What its publisher says of its frames; `null` if it does not.
+    publisher: Option<Publisher>,
 }
 
 /// The stages that a thread has counted.
@@ -83,7 +86,8 @@ pub(super) struct StageLatency {
     /// Which: `tick`, `compose`, `scale`, `queue`, `lookahead`, `encode`, `read`, `append`, `hop`,
     /// `send`, `fan_out`; `blocked` for what viewers with full sockets wait for; `to_log`,
     /// `to_first_viewer` and `to_last_viewer` for all stages up to there; `origin` from where the
-    /// frame was made to here, by the time of day.
+    /// frame was made to here, by the time of day; `publisher_capture`, `publisher_encode` and
+    /// `publisher_uplink` before it was here, as its publisher says.
     stage: &'static str,
     /// Whether it is one part of the way.
     is_part: bool,
@@ -95,6 +99,30 @@ pub(super) struct StageLatency {
     minute: Distribution,
     /// Since the node's start.
     total: Distribution,
+}
+
+/// What the publisher of a stream says of its frames, as OBS does with several tracks. Frames are
+/// those since the stream began here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Publisher {
+    /// When it said something last, milliseconds since 1970.
+    at: u64,
+    /// Frames that it has drawn.
+    rendered: u64,
+    /// Those that it drew too late.
+    lagged: u64,
+    /// Those that it dropped because of its network.
+    dropped: u64,
+    /// Those of all its tracks that it put out.
+    output: u64,
+    /// Those that its encoder was given.
+    encoder_input: u64,
+    /// Those that its encoder was too slow for.
+    encoder_skipped: u64,
+    /// Those that its encoder has made.
+    encoder_output: u64,
+    /// Keyframes that were ahead of the clock here, which the stage `publisher_uplink` leaves out.
+    ahead: u64,
 }
 
 /// A distribution of durations, microseconds. Quantiles are at most a sixteenth too large.
@@ -188,6 +216,7 @@ pub(super) async fn latency(State(shared): State<Arc<Shared>>) -> Json<Latency> 
         stages: before.stages(figures, |reading| reading.streams.get(stream)),
         worst: registry.worst_frames(stream, now).iter().map(|it| worst(it, now, now_ms)).collect(),
         origin: registry.origin_of(stream).map(|it| origin(&it, registry, now, now_ms)),
+        publisher: registry.publisher_of(stream).map(|it| publisher(&it, now, now_ms)),
         stream: stream.clone(),
     });
     let threads = reading.threads.iter().map(|(thread, figures)| ThreadStages {
@@ -211,6 +240,32 @@ fn origin(figures: &OriginFigures, registry: &Registry, now: Micros, now_ms: u64
         due_us: stamp.unix_us,
         at: now_ms.saturating_sub(now.since(at).millis()),
         took_us,
+        ahead,
+    }
+}
+
+fn publisher(figures: &PublisherFigures, now: Micros, now_ms: u64) -> Publisher {
+    let PublisherFigures {
+        at,
+        rendered,
+        lagged,
+        dropped,
+        output,
+        encoder_input,
+        encoder_skipped,
+        encoder_output,
+        ahead,
+    } = *figures;
+    let at = now_ms.saturating_sub(now.since(at).millis());
+    Publisher {
+        at,
+        rendered,
+        lagged,
+        dropped,
+        output,
+        encoder_input,
+        encoder_skipped,
+        encoder_output,
         ahead,
     }
 }
