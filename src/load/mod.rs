@@ -8,6 +8,7 @@ mod connect;
 mod cpu;
 mod demux;
 mod enter;
+mod glass;
 mod idle;
 mod join;
 mod limit;
@@ -46,6 +47,9 @@ pub enum LoadCommand {
     Watch(watch::Watch),
     /// Connect and stay without doing anything; says what that costs the node.
     Idle(idle::Idle),
+    /// Say how old the pictures are that a player shows, from their frame numbers: the player's
+    /// decoded pictures come in on standard input. `tools/glass.sh` runs it with some players.
+    Glass(glass::Glass),
     /// Connect, play and leave as fast as the node allows; says how many times a second.
     Connect(connect::Connect),
 }
@@ -69,6 +73,7 @@ pub fn load(command: &LoadCommand) -> Result<String, Failure> {
         LoadCommand::Admit(admit) => admit::run(admit),
         LoadCommand::Watch(watch) => watch::run(watch),
         LoadCommand::Idle(idle) => idle::run(idle),
+        LoadCommand::Glass(glass) => glass::run(glass),
         LoadCommand::Connect(connect) => connect::run(connect),
     }
 }

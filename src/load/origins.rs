@@ -124,7 +124,7 @@ impl Origins {
 }
 
 /// What the times are worth: both ends read one clock, or this one is kept, or is not.
-fn clock_of(is_shared: bool, state: Option<ClockState>) -> (String, serde_json::Value) {
+pub(super) fn clock_of(is_shared: bool, state: Option<ClockState>) -> (String, serde_json::Value) {
     let text = match (is_shared, state) {
         (true, _) => "one for both ends: same machine".to_owned(),
         (false, Some(ClockState { is_synchronised: true, error_max })) => {

@@ -7,6 +7,7 @@ pub mod bits;
 mod bpm;
 mod codec;
 mod failover_state;
+mod frame_blocks;
 pub mod h264;
 pub mod h265;
 mod input_url;
@@ -30,6 +31,9 @@ pub use bitrate::parse_bitrate;
 pub use bpm::{EncoderFrames, PublisherMetrics, SessionFrames};
 pub use codec::{AudioCodec, Kind, VideoCodec};
 pub use failover_state::FailoverState;
+pub use frame_blocks::{
+    FRAME_BLOCKS, frame_block_edge, frame_blocks, frame_in_picture, is_white_block,
+};
 pub use input_url::{InputUrl, NetworkInput};
 pub use keep_alive::{KeepAlive, Pings};
 pub use latest_time::LatestTime;

@@ -2,15 +2,17 @@
 //! in its recordings, and say how long frames took.
 
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::api::ask;
 use crate::config::Config;
-use crate::node::{Node, run_to_end};
+use crate::node::{BINARY, Node, run_to_end};
 use crate::program::Program;
 use crate::recording::Recording;
-use crate::wait::{SOON, beside_others, wait_until};
+use crate::wait::{SOON, beside_others, free_port, wait_until};
 
 /// How a UUID of ours begins, as FFmpeg writes it down.
 const UUID: &str = "8c1f5e2b-6d0a-4b77-9e43-534d4f524947";
@@ -135,4 +137,18 @@ fn frames_are_measured_from_where_they_were_made_to_viewers_and_to_a_node_that_p
     let ended =
         run_to_end(&["load", "play", "--url", &url, "--count", "1", "--seconds", "1", "--e2e"]);
     assert!(!ended.status.success() && ended.err.contains("origin_stamp = true"), "{}", ended.err);
+}
+
+#[test]
+fn pictures_that_ffmpeg_decodes_say_how_old_they_are() {
+    let _turn = beside_others();
+    let mut command = Command::new("tools/glass.sh");
+    command.args(["5", "ffmpeg"]).env("STREAM_MANAGER", BINARY);
+    command.env("RTMP", free_port().to_string()).env("HTTP", free_port().to_string());
+    let out = Program::spawn("glass", command).succeeds(SOON + Duration::from_secs(20));
+    let text = String::from_utf8_lossy(&out);
+    let line = text.lines().find(|line| line.starts_with("glass to glass")).unwrap();
+    let samples = line.rsplit('(').next().and_then(|it| it.split(' ').next()?.parse().ok());
+    assert!(samples.is_some_and(|samples: u64| samples >= 20), "{text}");
+    assert!(text.contains("same machine") && text.contains("method"), "{text}");
 }
