@@ -4,7 +4,7 @@
 #
 #   tools/glass.sh [SECONDS] [PLAYER...]
 #
-# PLAYER is ffmpeg or gstreamer; without one all that are installed measure one after the other, and
+# PLAYER is ffmpeg, gstreamer or chromium; without one all that are installed measure one after the other, and
 # those that are missing are named. STREAM_MANAGER names another program than target/release's; RTMP and
 # HTTP are the node's ports.
 set -euo pipefail
@@ -24,13 +24,13 @@ main() {
     fi
     ((seconds >= 1 && seconds <= 86400)) || die "usage: tools/glass.sh [SECONDS] [PLAYER...]"
     players=("$@")
-    [[ $# -gt 0 ]] || players=(ffmpeg gstreamer)
+    [[ $# -gt 0 ]] || players=(ffmpeg gstreamer chromium)
     config >"$work/glass.toml"
     start_node --config "$work/glass.toml"
     for player in "${players[@]}"; do
         case $player in
-            ffmpeg | gstreamer) ;;
-            *) die "there is no player $player here: ffmpeg and gstreamer are known" ;;
+            ffmpeg | gstreamer | chromium) ;;
+            *) die "there is no player $player here: ffmpeg, gstreamer and chromium are known" ;;
         esac
         if ! "has_$player"; then
             [[ $# -eq 0 ]] || die "$player is missing: make deps installs it"
@@ -72,19 +72,22 @@ url() { echo "rtmp://127.0.0.1:$rtmp/live/glass"; }
 
 # measure PLAYER SECONDS: what it shows, judged by its numbers.
 measure() {
-    local player=$1 seconds=$2
+    local player=$1 seconds=$2 width height
     mkfifo "$work/$player"
     background "$player" "play_$player" "$work/$player"
     local playing=$last
     echo "player                 $player"
     "about_$player" | sed 's/^/method                 /'
-    "$binary" load glass --url "$(url)" --width "$WIDTH" --height "$BLOCKS_H" --fps "$FPS" \
+    read -r width height < <("size_$player")
+    "$binary" load glass --url "$(url)" --width "$width" --height "$height" --fps "$FPS" \
         --seconds "$seconds" <"$work/$player" || {
         cat "$work/$player.log" >&2
         die "$player has shown nothing that could be measured"
     }
     stop "$playing"
 }
+
+size_ffmpeg() { echo "$WIDTH $BLOCKS_H"; }
 
 has_ffmpeg() { command -v ffmpeg >/dev/null; }
 
@@ -99,6 +102,8 @@ play_ffmpeg() {
         -vf "crop=$WIDTH:$BLOCKS_H:0:$BLOCKS_Y,format=gray" \
         -flush_packets 1 -f rawvideo -y "$1"
 }
+
+size_gstreamer() { echo "$WIDTH $BLOCKS_H"; }
 
 has_gstreamer() {
     command -v gst-launch-1.0 >/dev/null && gst-inspect-1.0 --exists rtmp2src &&
@@ -115,6 +120,26 @@ play_gstreamer() {
         avdec_h264 max-threads=1 ! videocrop top="$BLOCKS_Y" \
         bottom="$((HEIGHT - BLOCKS_Y - BLOCKS_H))" ! videoconvert ! video/x-raw,format=GRAY8 ! \
         filesink location="$1" sync=false buffer-mode=unbuffered
+}
+
+chromium_path() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+
+# A page makes the row of blocks smaller itself.
+size_chromium() { echo "160 2"; }
+
+has_chromium() {
+    chromium_path >/dev/null && command -v node >/dev/null && [[ -d web/node_modules/puppeteer-core ]]
+}
+
+about_chromium() {
+    echo "$WIDTH x $HEIGHT at $FPS fps, x264 zerolatency; from when a frame's tick was due to when"
+    echo "Chromium said that it shows it, on the dashboard's preview (FLV over HTTP, Media Source"
+    echo "Extensions, with its buffer), and the test had its pixels; headless, on loopback"
+}
+
+play_chromium() {
+    exec node web/test/glass.mjs "$(chromium_path)" "http://127.0.0.1:$http" \
+        "$(cat "$work/data/api-token")" live/glass "$BLOCKS_Y" "$BLOCKS_H" "$1"
 }
 
 main "$@"

@@ -28,7 +28,8 @@ fn edge_of(origin: &Node) -> Node {
     Node::start(&Config::new().pull("live/copy", &url, "mode = \"always\""))
 }
 
-/// Keyframes in the file, and stamps among what FFmpeg finds in their SEI.
+/// Keyframes in the file, and stamps among what FFmpeg finds in them: in SEI, or of AV1 metadata of
+/// the type that stamps have.
 fn keys_and_stamps(file: &Path) -> (usize, usize) {
     let path = file.to_str().unwrap();
     let keys = Recording::at(file.to_owned()).video_packets();
@@ -36,17 +37,20 @@ fn keys_and_stamps(file: &Path) -> (usize, usize) {
     let last = ["-i", path, "-an", "-c:v", "copy", "-bsf:v", "trace_headers", "-f", "null", "-"];
     let traced = Program::start("ffmpeg", "-v trace -nostats", &last).ended(SOON);
     assert!(traced.status.success());
-    // Each byte of a UUID is a line of its own.
-    let bytes: Vec<_> = traced.err.lines().filter(|line| line.contains("uuid_iso_iec")).collect();
-    let value = |line: &&str| line.rsplit('=').next().and_then(|it| it.trim().parse::<u8>().ok());
-    let uuids = bytes.chunks(16).map(|id| id.iter().filter_map(value).collect::<Vec<_>>());
+    let values = |field: &str| -> Vec<u8> {
+        let lines = traced.err.lines().filter(|line| line.contains(field));
+        lines.filter_map(|line| line.rsplit('=').next()?.trim().parse().ok()).collect()
+    };
     let wanted: Vec<u8> = UUID
         .replace('-', "")
         .as_bytes()
         .chunks(2)
         .map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap())
         .collect();
-    (keys, uuids.filter(|uuid| *uuid == wanted).count())
+    // Each byte of a UUID is a line of its own.
+    let in_sei = values("uuid_iso_iec").chunks(16).filter(|uuid| *uuid == wanted).count();
+    let in_metadata = values("metadata_type").iter().filter(|kind| **kind == 6).count();
+    (keys, in_sei + in_metadata)
 }
 
 /// `onFI` in the bytes of a file.
@@ -91,6 +95,29 @@ fn stamps_go_with_the_stream_to_players_recordings_and_nodes_that_pull_it() {
         Recording::of(&node.url(stream), 3, copy.clone()).assert_audio_and_picture(1.0);
         let (keys, stamps) = keys_and_stamps(&copy);
         assert!(keys >= 2 && stamps == keys, "{stream}: {stamps} stamps in {keys} keyframes");
+    }
+}
+
+#[test]
+fn keyframes_of_hevc_and_av1_have_stamps_and_can_be_decoded_as_before() {
+    let _turn = beside_others();
+    for codec in ["hevc", "av1"] {
+        let config = stamped().more(&format!("codec = \"{codec}\"\n"));
+        let dir = tempfile::tempdir().unwrap();
+        let record = format!("dir = \"{}\"\nformat = \"mp4\"\n", dir.path().display());
+        let node = Node::start(&config.record("live/demo", &record));
+        let keyframes = || {
+            let count = node.metric("encoder_keyframes_total", &[]);
+            (count >= 4.0).then_some(())
+        };
+        wait_until(SOON, "some keyframes", keyframes);
+        node.signal("TERM");
+        assert!(node.ended(SOON).status.success());
+        let file = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+        let last = ["-i", file.to_str().unwrap(), "-f", "null", "-"];
+        Program::start("ffmpeg", "-v error -xerror", &last).succeeds(SOON);
+        let (keys, stamps) = keys_and_stamps(&file);
+        assert!(keys >= 3 && stamps == keys, "{codec}: {stamps} stamps in {keys} keyframes");
     }
 }
 
