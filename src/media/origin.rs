@@ -69,7 +69,7 @@ pub struct OriginStamp {
     pub unix_us: u64,
     /// At which node.
     pub node: NodeId,
-    /// Its number there: that of the tick of its channel.
+    /// Its number there: that of its tick, at the frame rate of its stream.
     pub frame: u64,
 }
 

@@ -99,7 +99,7 @@ mod tests {
         let good = [(UNIX_US, number(1e15)), node, (FRAME, number(2.0))];
         assert!(of(&good).is_some());
         assert_eq!(of(&[("sd", "01-01-2026".into()), ("st", "00:00:00".into())]), None);
-        for wrong in [-1.0, 0.0, 0.5, 1e17, f64::NAN, f64::INFINITY] {
+        for wrong in [-1.0, 0.0, 0.5, 1e15 + 0.5, 1e17, f64::NAN, f64::INFINITY] {
             assert_eq!(of(&[(UNIX_US, number(wrong)), good[1].clone(), good[2].clone()]), None);
         }
         assert_eq!(of(&[good[0].clone(), (NODE, "12".into()), good[2].clone()]), None);
