@@ -243,6 +243,8 @@ impl Controller {
         self.registry.set_asset_cache(self.scenes.keep_assets(assets_max));
         self.scenes.fetch_data(config.tls.ca_file.as_deref());
         self.channels.tick();
+        // Also where nothing is due: a clock that was set is told by the time since the last look.
+        self.run_schedules();
         self.look_after_transcodes();
         self.look_after_fallbacks();
         self.look_after_input_rules();

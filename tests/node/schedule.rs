@@ -72,8 +72,11 @@ fn a_schedule_shows_its_scenes_at_their_times_and_gives_way_to_a_break_in() {
     assert_eq!((&view["scene"], &view["now"]), (&json!("black"), &Value::Null), "{view}");
     assert_eq!(view["next"][0]["item"], "later", "{view}");
 
-    let items =
-        [item("first", "red", Some(4), "00:00:05"), item("second", "blue", None, "00:10:00")];
+    let items = [
+        item("first", "red", Some(4), "00:00:05"),
+        item("second", "blue", None, "00:10:00"),
+        item("third", "red", None, "00:00:12"),
+    ];
     write(&file, &items);
     let view = done(&node, &format!("POST {SCHEDULE}/reload"), &Value::Null);
     let planned = view["next"][0]["planned_at"].as_u64().unwrap();
@@ -93,6 +96,7 @@ fn a_schedule_shows_its_scenes_at_their_times_and_gives_way_to_a_break_in() {
     viewer.wait_for("the schedule is back", BLUE);
     assert_eq!(ask(&node, &format!("POST {SCHEDULE}/return"), &Value::Null).0, 409);
     done(&node, &format!("POST {SCHEDULE}/skip"), &Value::Null);
+    viewer.wait_for("the item after it is seen", RED);
     viewer.wait_for("the filler is seen again", BLACK);
 
     std::fs::write(&file, "[[item]]\nname = \"a\"\nscene = \"red\"\n").unwrap();
@@ -114,6 +118,9 @@ fn a_schedule_shows_its_scenes_at_their_times_and_gives_way_to_a_break_in() {
         "break_ended",
         "on_air",
         "item_ended",
+        "item_started",
+        "on_air",
+        "item_ended",
         "filler_started",
         "on_air",
     ];
@@ -130,7 +137,8 @@ fn a_schedule_shows_its_scenes_at_their_times_and_gives_way_to_a_break_in() {
         (&lines[8]["actor"], &lines[12]["reason"]),
         (&json!("token:admin"), &json!("skipped"))
     );
-    assert_eq!(events_of(&node, "schedule_item_started").len(), 2);
+    assert_eq!(lines[15]["reason"], "over", "a skip holds");
+    assert_eq!(events_of(&node, "schedule_item_started").len(), 3);
     node.signal("TERM");
     assert!(node.ended(SOON).status.success());
 }

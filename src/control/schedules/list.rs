@@ -14,9 +14,6 @@ use crate::config::{ChannelConfig, Errors, ScheduleConfig, read_schedule};
 use crate::control::handle::Reply;
 use crate::schedule::{Airing, Change, Item, Machine, Rundown, Start, When};
 
-/// The longest time between two looks at the clock: it may be set.
-const LOOK_LIMIT: Duration = Duration::from_secs(1);
-
 /// How long before an item begins its scene is loaded, milliseconds, if the channel has no scene in
 /// preview.
 const PREPARE_MS: u64 = 5_000;
@@ -128,14 +125,14 @@ impl Schedules {
         self.list.iter_mut().find(|it| it.channel == channel)
     }
 
-    /// Comes when the clock is to be looked at, or a file has been read. Nothing is lost if it is
+    /// Comes when something is due by the clock, or a file has been read. Nothing is lost if it is
     /// not waited for until then.
     pub(crate) async fn due(&mut self, now: u64) -> Option<Loaded> {
         let next = self.list.iter().filter_map(ChannelSchedule::due_at).min();
-        let wait = next.map_or(LOOK_LIMIT, |at| Duration::from_millis(at.saturating_sub(now)));
+        let wait = next.map_or(Duration::MAX, |at| Duration::from_millis(at.saturating_sub(now)));
         tokio::select! {
             loaded = self.news.recv() => loaded,
-            () = tokio::time::sleep(wait.min(LOOK_LIMIT)) => None,
+            () = tokio::time::sleep(wait) => None,
         }
     }
 
