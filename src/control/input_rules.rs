@@ -62,7 +62,9 @@ pub(crate) struct InputRules {
 struct Known {
     config: InputRuleConfig,
     run: Option<(u64, Arc<Thread>)>,
-    /// When something is tried again.
+    /// Its thread is not started before this: a subscription may end at once, again and again.
+    start_at: Micros,
+    /// When another scene is tried again.
     retry_at: Micros,
     switch: Switch,
     /// The answer to what was asked of the scenes.
@@ -89,7 +91,8 @@ impl Known {
             ..InputRuleEntry::default()
         };
         let config = config.clone();
-        Self { config, run: None, retry_at: now, switch: Switch::Idle, asked: None, entry }
+        let (run, switch) = (None, Switch::Idle);
+        Self { config, run, start_at: now, retry_at: now, switch, asked: None, entry }
     }
 
     fn event(&self, what: InputEventKind, reason: String) -> Action {
@@ -234,11 +237,11 @@ impl InputRules {
             actions.extend(self.known[at].take_answer(now));
             let known = &self.known[at];
             let is_over = known.run.as_ref().is_none_or(|(_, thread)| thread.is_over());
+            if is_over && now >= known.start_at {
+                actions.extend(self.start(at, now));
+            }
+            let known = &self.known[at];
             if now >= known.retry_at {
-                if is_over {
-                    actions.extend(self.start(at, now));
-                }
-                let known = &self.known[at];
                 let may_switch = known.entry.fault.is_some() != (known.switch == Switch::Done);
                 if may_switch && let Some(on_air) = on_air(&known.entry.channel) {
                     actions.extend(self.switch(at, &on_air));
@@ -291,6 +294,7 @@ impl InputRules {
     fn start(&mut self, at: usize, now: Micros) -> Option<Action> {
         self.runs += 1;
         let (number, known, context) = (self.runs, &mut self.known[at], &self.context);
+        known.start_at = now + RETRY_WAIT;
         let bell = Bell::new();
         let stop = StopFlag::new(Arc::clone(&bell));
         let (subscription, messages) = channel(SUBSCRIPTION_QUEUE, Arc::clone(&bell));
@@ -312,7 +316,6 @@ impl InputRules {
                 Some(Action::Subscribe(stream, subscription))
             }
             Err(error) => {
-                known.retry_at = now + RETRY_WAIT;
                 let reason = format!("is not watched: no thread: {error}; raise `ulimit -u`");
                 Some(known.event(InputEventKind::Failed, reason))
             }
@@ -342,9 +345,11 @@ impl InputRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::channels::build::tests::context;
+    use crate::media::Size;
     use crate::stream::InputRules as Rules;
 
-    fn known() -> Known {
+    fn config() -> InputRuleConfig {
         let rules = Rules {
             after: Micros::from_millis(800),
             bitrate: Some((500_000, Micros::from_secs(5))),
@@ -355,7 +360,11 @@ mod tests {
             back_after: Micros::from_secs(2),
         };
         let (stream, scene) = ("live/cam".to_owned(), "slate".to_owned());
-        Known::new("show", &InputRuleConfig { stream, scene, rules }, Micros(0))
+        InputRuleConfig { stream, scene, rules }
+    }
+
+    fn known() -> Known {
+        Known::new("show", &config(), Micros(0))
     }
 
     fn on_air(scene: &str, streams: &[&str]) -> OnAir {
@@ -422,6 +431,26 @@ mod tests {
         assert_eq!(event.name(), "input_rule_failed");
         assert_eq!(known.retry_at, RETRY_WAIT);
         assert_eq!(known.wanted(&main, &[]).as_deref(), Some("slate"));
+    }
+
+    #[test]
+    fn a_thread_whose_subscription_ends_at_once_is_started_again_after_a_while() {
+        let size = Size::new(64, 64).unwrap();
+        let input_rules = vec![config()];
+        let channel = ChannelConfig { input_rules, ..ChannelConfig::plain("a", "live/a", size) };
+        let (mut rules, registry) = (InputRules::new(&context()), Registry::default());
+        let starts = |rules: &mut InputRules| {
+            let actions = rules.tick(std::slice::from_ref(&channel), |_| None, &registry);
+            actions.iter().filter(|it| matches!(it, Action::Subscribe(..))).count()
+        };
+        assert_eq!(starts(&mut rules), 1);
+        let is_over = |rules: &InputRules| rules.known[0].run.as_ref().unwrap().1.is_over();
+        while !is_over(&rules) {
+            std::thread::yield_now();
+        }
+        assert_eq!(starts(&mut rules), 0, "its subscription has ended a moment ago");
+        rules.known[0].start_at = Micros(0);
+        assert_eq!(starts(&mut rules), 1);
     }
 
     #[test]

@@ -239,7 +239,7 @@ fn scene_line(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::config::RenditionConfig;
     use crate::control::channels::frame_sockets::FrameSockets;
@@ -251,7 +251,8 @@ mod tests {
     use crate::runtime::Clock;
     use crossbeam::queue::ArrayQueue;
 
-    fn context() -> ChannelContext {
+    /// What channels have without a node around them.
+    pub(crate) fn context() -> ChannelContext {
         ChannelContext {
             clock: Clock::start(),
             packets: PacketPool::new(PacketPoolSpec::default()).unwrap(),
