@@ -26,7 +26,7 @@ ARGS ?=
 # Narrows `make check`: make check TEST=rtmp::.
 TEST ?=
 
-.PHONY: help run test check fmt lint doc bench deps deps-run screenshot contact-sheet web
+.PHONY: help run test check fmt lint doc bench deps deps-run screenshot contact-sheet show web
 
 help:
 	@echo 'make run         build and start the node with a demo programme (ARGS="--config FILE")'
@@ -40,6 +40,7 @@ help:
 	@echo 'make deps        install what building and testing take, and nothing else'
 	@echo 'make screenshot  play the demo programme into docs/demo.png'
 	@echo 'make contact-sheet  render every scene of examples/scenes.toml into docs/scenes.md'
+	@echo 'make show        run the show of docs/show.md for five minutes, and make its pictures'
 
 run: deps-run
 	cargo build --release --bin stream-manager $(FEATURES)
@@ -81,3 +82,8 @@ screenshot: deps
 contact-sheet: deps
 	cargo build --release --bin stream-manager $(FEATURES)
 	tools/contact_sheet.sh
+
+show: deps
+	tools/web.sh check
+	SHOW_SECONDS=300 SHOW_PICTURES=docs/show \
+		cargo test --release $(FEATURES) --test node show:: -- --nocapture

@@ -27,8 +27,8 @@ SCENARIOS=$((4 * $(nproc)))
 # what they look at: one of the two is enough.
 readonly ANY_DRIVER=(assets:: bad_input:: composition:: config:: frames:: gpu:: hooks:: key_command::
     keyring:: live_input:: mistakes:: network_input:: obs_websocket:: overlays:: picture:: playlists::
-    preview:: redis:: render:: renditions:: scaling:: schedule:: transactions:: transitions:: uploading:: vaapi::
-    video_files::)
+    preview:: redis:: render:: renditions:: scaling:: schedule:: show:: transactions:: transitions:: uploading::
+    vaapi:: video_files::)
 rows=()
 failures=0
 declare -A beside=()

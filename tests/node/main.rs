@@ -85,6 +85,7 @@ mod sandbox;
 mod scaling;
 mod schedule;
 mod secrets;
+mod show;
 mod silence;
 mod snapshots;
 mod statistics;

@@ -35,6 +35,13 @@ impl Node {
         Self::launch(dir, &arguments, [config.rtmp, config.http])
     }
 
+    /// The same in a folder with files of the scenario, which is the node's working directory.
+    pub(crate) fn start_in(dir: TempDir, config: &Config) -> Self {
+        let mut command = Command::new(BINARY);
+        command.current_dir(dir.path()).args(["run", "--config"]).arg(config.write(dir.path()));
+        Self::launch_as(command, dir, [config.rtmp, config.http]).ready()
+    }
+
     /// The same with further arguments.
     pub(crate) fn start_with(config: &Config, more: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();

@@ -21,6 +21,28 @@ const SCHEDULE: &str = "/channels/demo/schedule";
 /// How late a scene may be on the air, milliseconds, on a machine that is busy with other tests.
 const LATE_MAX_MS: u64 = 4_000;
 
+/// What the first scenario has in its as-run log.
+const WRITTEN: [&str; 18] = [
+    "filler_started",
+    "on_air",
+    "reloaded",
+    "item_started",
+    "on_air",
+    "item_ended",
+    "item_started",
+    "on_air",
+    "break_started",
+    "on_air",
+    "break_ended",
+    "on_air",
+    "item_ended",
+    "item_started",
+    "on_air",
+    "item_ended",
+    "filler_started",
+    "on_air",
+];
+
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     u64::try_from(since.as_millis()).unwrap()
@@ -104,31 +126,11 @@ fn a_schedule_shows_its_scenes_at_their_times_and_gives_way_to_a_break_in() {
     assert_eq!(status, 400, "{told}");
     assert!(told.to_string().contains("the first item needs `at`"), "{told}");
 
-    let wanted = [
-        "filler_started",
-        "on_air",
-        "reloaded",
-        "item_started",
-        "on_air",
-        "item_ended",
-        "item_started",
-        "on_air",
-        "break_started",
-        "on_air",
-        "break_ended",
-        "on_air",
-        "item_ended",
-        "item_started",
-        "on_air",
-        "item_ended",
-        "filler_started",
-        "on_air",
-    ];
     let lines = wait_until(SOON, "all of it is written down", || {
-        Some(as_run(&node)).filter(|lines| lines.len() == wanted.len())
+        Some(as_run(&node)).filter(|lines| lines.len() == WRITTEN.len())
     });
     let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
-    assert_eq!(events, wanted);
+    assert_eq!(events, WRITTEN);
     assert_eq!((&lines[3]["item"], &lines[3]["planned_at"]), (&json!("first"), &json!(planned)));
     let late = lines[4]["at"].as_u64().unwrap() - planned;
     assert!(late <= LATE_MAX_MS, "{late} ms late");
