@@ -1,5 +1,5 @@
-//! Show of five minutes, as `docs/show.md` has it: its files and commands are read from that page, and what
-//! the destinations and the recording got is judged from outside.
+//! Show of five minutes, as `docs/show.md` has it: its files and commands are read from that page,
+//! and what the destinations and the recording got is judged from outside.
 
 mod page;
 mod tape;
@@ -63,7 +63,7 @@ const PICTURES: [&str; 8] = [
 const SCENES: [&str; 8] =
     ["soon", "films", "live", "technical", "live", "films", "credits", "soon"];
 
-/// How long the show is to last at least, seconds. With the length of the rundown or more it ends by
+/// How long the show is to last at least, seconds. With the rundown's length or more it ends by
 /// itself, and else the operator ends its films once everything has been seen.
 fn show_seconds() -> u64 {
     std::env::var("SHOW_SECONDS").map_or(0, |text| text.parse().unwrap())
@@ -123,7 +123,7 @@ impl Show {
         });
     }
 
-    /// Keeps the next picture of the page, of this view of the dashboard, if somebody wants pictures.
+    /// Keeps the next picture of the page, of this view of the dashboard, if it is wanted.
     fn picture(&self, view: &str) {
         let number = self.pictures.replace(self.pictures.get() + 1);
         let Ok(folder) = std::env::var("SHOW_PICTURES") else { return };

@@ -1,5 +1,5 @@
-//! What came of the show: a recorded stream as ffmpeg decodes it, which scene it shows when, and which tones
-//! are heard how loud.
+//! What came of the show: a recorded stream as ffmpeg decodes it, which scene it shows when, and
+//! which tones are heard how loud.
 
 use std::path::{Path, PathBuf};
 
