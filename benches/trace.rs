@@ -1,5 +1,5 @@
-//! Benchmark of what is always on: a stamp, a duration in a stage's histogram, and a record of the
-//! flight recorder.
+//! Benchmark of what is always on: a stamp, a duration in a stage's histogram, a record of the flight
+//! recorder, and probes that nobody is attached to.
 
 use std::hint::black_box;
 use std::sync::mpsc::channel;
@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use criterion::{Criterion, criterion_group, criterion_main};
 use stream_manager::internals::{
     CORE_RECORDS, Clock, CounterFollower, Stage, StageBlock, TraceNames, WORKER_RECORDS,
-    begin_recording, gather, record_stage, write_perfetto,
+    begin_recording, frame_encoded, gather, record_stage, socket_full, write_perfetto,
 };
 use stream_manager::media::{FrameId, Micros, Stamp};
 
@@ -33,6 +33,28 @@ fn always_on(criterion: &mut Criterion) {
             let end = clock.stamp();
             block.observe(Stage::Encode, took);
             record_stage(Stage::Encode, black_box(frame), end, took);
+        });
+    });
+}
+
+/// What a probe takes to which nothing is attached, next to the same loop without one.
+fn probed(criterion: &mut Criterion) {
+    let (frame, took) = (FrameId::new(1, 2), Micros(4_321));
+    criterion.bench_function("no probe", |bench| {
+        bench.iter(|| (black_box(frame), black_box(took)));
+    });
+    criterion.bench_function("probe", |bench| {
+        bench.iter(|| {
+            let (frame, took) = (black_box(frame), black_box(took));
+            frame_encoded(frame, took);
+            (frame, took)
+        });
+    });
+    criterion.bench_function("probe with a semaphore", |bench| {
+        bench.iter(|| {
+            let (frame, took) = (black_box(frame), black_box(took));
+            socket_full(7, || took);
+            (frame, took)
         });
     });
 }
@@ -69,5 +91,5 @@ fn written(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, always_on, written);
+criterion_group!(benches, always_on, probed, written);
 criterion_main!(benches);

@@ -18,6 +18,7 @@ pub use crate::frame::{
 pub use crate::keys::KeyHash;
 pub use crate::limits::{GuardSpec, LimitSpec, NodeLimits};
 pub use crate::load::{bench, load};
+pub use crate::probes::{frame_encoded, socket_full};
 pub use crate::ring::{Bell, Receiver, Sender, channel};
 pub use crate::runtime::{
     Clock, CounterFollower, Driver, DriverChoice, DriverKind, DriverParts, Pacer, Pinned, Slot,

@@ -47,6 +47,7 @@ mod load;
 pub mod media;
 mod node;
 mod pipeline;
+mod probes;
 mod profile;
 mod record;
 mod ring;

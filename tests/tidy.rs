@@ -19,8 +19,9 @@ mod words;
 /// name rows above it, so there is no cycle.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("media", &[]),
-    ("stats", &["media"]),
-    ("trace", &["media", "stats"]),
+    ("probes", &["media"]),
+    ("stats", &["media", "probes"]),
+    ("trace", &["media", "probes", "stats"]),
     ("ring", &["media"]),
     ("frame", &["media", "ring"]),
     ("ffi", &["media", "frame"]),
@@ -35,7 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("decode", &["media", "ring", "frame", "ffi", "flv", "scene"]),
     ("rtmp", &["media", "frame", "flv"]),
     ("record", &["media", "ffi", "event", "rtmp"]),
-    ("stream", &["media", "frame", "rtmp"]),
+    ("stream", &["media", "probes", "frame", "rtmp"]),
     ("web", &["media"]),
     ("tls", &[]),
     (
@@ -48,8 +49,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "shard",
         &[
-            "media", "stats", "trace", "ring", "frame", "event", "keys", "limits", "encode",
-            "decode", "rtmp", "stream", "web", "tls", "command",
+            "media", "probes", "stats", "trace", "ring", "frame", "event", "keys", "limits",
+            "encode", "decode", "rtmp", "stream", "web", "tls", "command",
         ],
     ),
     ("runtime", &["media", "stats", "trace", "ring", "command", "shard"]),

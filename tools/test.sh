@@ -25,10 +25,10 @@ FUZZ_SECONDS=${FUZZ_SECONDS:-10}
 SCENARIOS=$((4 * $(nproc)))
 # Scenarios of scenes, encoders, keys, files and the command line, in which a driver only carries
 # what they look at: one of the two is enough.
-readonly ANY_DRIVER=(assets:: bad_input:: composition:: config:: frames:: gpu:: hooks:: key_command::
-    keyring:: live_input:: mistakes:: network_input:: obs_websocket:: overlays:: picture:: playlists::
-    preview:: redis:: render:: renditions:: scaling:: schedule:: show:: transactions:: transitions:: uploading::
-    vaapi:: video_files::)
+readonly ANY_DRIVER=(assets:: bad_input:: comparing:: composition:: config:: frames:: gpu:: hooks::
+    key_command:: keyring:: live_input:: mistakes:: network_input:: obs_websocket:: overlays::
+    picture:: playlists:: preview:: profiling:: redis:: render:: renditions:: scaling:: schedule::
+    show:: transactions:: transitions:: uploading:: vaapi:: video_files::)
 rows=()
 failures=0
 declare -A beside=()

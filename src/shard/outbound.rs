@@ -10,6 +10,7 @@ use super::io::{Io, PeerId};
 use super::send_state::SendState;
 use super::stream_id::StreamId;
 use crate::media::Micros;
+use crate::probes;
 use crate::rtmp::Playback;
 use crate::stream::{Cursor, DropPolicy, Drops, Start, StreamLog};
 use crate::tls::Link;
@@ -257,6 +258,8 @@ impl Outbound {
         };
         if matches!(sent, Sent::Blocked) {
             self.blocked_since = Some(now);
+            let waited = || log.map(|log| self.waited(log, now)).unwrap_or_default();
+            probes::socket_full(self.id.index(), waited);
         }
         sent
     }

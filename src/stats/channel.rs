@@ -13,6 +13,7 @@ use super::speed::{SpeedChange, SpeedFigures, SpeedStats};
 use super::stage::{Stage, StageBlock, StageFigures};
 use super::stream_latency::next_source;
 use crate::media::{Micros, Size};
+use crate::probes;
 
 /// Why the composer let a frame go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +174,7 @@ impl ChannelStats {
 
     /// `frames` frames were not drawn or not taken. For the composer.
     pub fn dropped(&self, reason: DropReason, frames: u64) {
+        probes::frames_dropped(self.source(), reason as usize, frames);
         self.compose.dropped[reason as usize].add(frames);
     }
 
@@ -218,6 +220,7 @@ impl ChannelStats {
 
     /// A block of audio was not taken. For the composer.
     pub fn audio_dropped(&self) {
+        probes::audio_dropped(self.source());
         self.compose.audio_dropped.add(1);
     }
 
@@ -233,6 +236,7 @@ impl ChannelStats {
 
     /// A packet of `bytes` came out of the video encoder. For its thread.
     pub fn encoded(&self, bytes: usize, key: bool) {
+        probes::packet_encoded(self.source(), bytes, key);
         self.video.frames.add(1);
         self.video.keyframes.add(u64::from(key));
         self.video.bytes.add(bytes as u64);
@@ -277,6 +281,7 @@ impl ChannelStats {
 
     /// A frame was encoded more than two intervals after it was due. For the encoder's thread.
     pub fn encoded_late(&self) {
+        probes::frame_late(self.source());
         self.video.speed.late();
     }
 
@@ -288,6 +293,7 @@ impl ChannelStats {
 
     /// A finished message did not fit the ring to its shard. For both encoders' threads.
     pub fn encoded_dropped(&self) {
+        probes::message_dropped(self.source());
         self.rare.encoded_dropped.add(1);
     }
 

@@ -7,6 +7,7 @@ use crossbeam::utils::CachePadded;
 use super::cell::Counter;
 use super::line::{LineFigures, LineStats};
 use super::state::{RunState, StateCell};
+use crate::probes;
 
 /// The figures of one recording: the shard counts what it hands over, the writer what it writes.
 #[derive(Debug, Default)]
@@ -38,6 +39,7 @@ impl RecordStats {
 
     /// For the shard: messages were left out because the writer is behind.
     pub fn dropped(&self, messages: u64) {
+        probes::recording_dropped(messages);
         self.shard.dropped.add(messages);
     }
 

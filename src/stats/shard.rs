@@ -8,6 +8,7 @@ use super::cell::{Counter, Gauge, read_all};
 use super::limit::Limit;
 use super::loops::LoopActivity;
 use super::stream_latency::StreamLatencies;
+use crate::probes;
 
 /// How an attempt to publish or play ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,6 +271,9 @@ impl ShardStats {
 
     /// A message of a stream went to another shard, or was lost because that one does not keep up.
     pub fn hopped(&self, sent: bool) {
+        if !sent {
+            probes::hop_lost();
+        }
         let counter = if sent { &self.counters.hops } else { &self.counters.hops_lost };
         counter.add(1);
     }

@@ -10,6 +10,7 @@ use super::framing::{Framing, Opening, Wrap};
 use super::log::StreamLog;
 use super::message::Message;
 use crate::media::{Kind, Micros};
+use crate::probes;
 use crate::rtmp::Playback;
 
 /// Where a reader begins.
@@ -285,7 +286,9 @@ impl Cursor {
             let recent = log.newest_arrival().since(Micros::from_millis(policy.high_ms.into()));
             // What described the tracks of a source that has left is no longer known.
             let other = log.first_since(recent).max(log.source_from());
-            self.lost.overrun += self.resync(log, other);
+            let lost = self.resync(log, other);
+            self.lost.overrun += lost;
+            probes::reader_overrun(lost);
         }
         if let Video::Of(_, since @ Micros(1..)) = &mut self.position.video {
             *since = fresh_since(log, policy, self.delay);
@@ -297,9 +300,12 @@ impl Cursor {
             return;
         }
         if self.newest_key(log).is_some_and(|key| key > self.position.number) {
-            self.lost.jumped += self.resync(log, log.end());
+            let lost = self.resync(log, log.end());
+            self.lost.jumped += lost;
+            probes::reader_jumped(lost, lag);
         } else if self.takes_video() && lag.since(self.least_lag) > high {
             self.lost.gaps += u64::from(log.has_video());
+            probes::reader_skipping(lag);
             self.position.video = Video::Of(0, fresh_since(log, policy, self.delay));
             self.position.pass(log);
         }

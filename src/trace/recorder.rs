@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwapOption;
 
 use crate::media::{FrameId, Micros, Stamp};
+use crate::probes;
 use crate::stats::Stage;
 
 /// Records of a thread that works for many streams (1 MiB): ten seconds of 60 streams. Older ones
@@ -217,13 +218,36 @@ fn record(record: &Record) {
     });
 }
 
-/// A frame has passed a stage, which took so long. Nothing happens on threads that do not record.
+/// A frame has passed a stage, which took so long: the stage's probe fires. Threads that do not
+/// record leave it at that.
+#[inline]
 pub fn record_stage(stage: Stage, frame: FrameId, end: Stamp, took: Micros) {
+    fire(stage, frame, took);
     record(&Record { kind: RecordKind::Stage(stage), end, frame, value: took.0 });
+}
+
+/// The probe of a stage that is a part of the way; there is none for stretches of several.
+#[inline]
+fn fire(stage: Stage, frame: FrameId, took: Micros) {
+    match stage {
+        Stage::Tick => probes::frame_started(frame, took),
+        Stage::Compose => probes::frame_composed(frame, took),
+        Stage::Scale => probes::frame_scaled(frame, took),
+        Stage::Queue => probes::frame_taken(frame, took),
+        Stage::Lookahead => probes::frame_encoding(frame, took),
+        Stage::Encode => probes::frame_encoded(frame, took),
+        Stage::Read => probes::message_read(frame, took),
+        Stage::Append => probes::frame_appended(frame, took),
+        Stage::Hop => probes::frame_received(frame, took),
+        Stage::Send => probes::frame_sent(frame, took),
+        Stage::FanOut => probes::frame_served(frame, took),
+        Stage::Blocked | Stage::ToLog | Stage::ToFirst | Stage::ToLast => {}
+    }
 }
 
 /// A turn of this thread's loop has ended.
 pub fn record_turn(end: Stamp, took: Micros) {
+    probes::loop_turn(took);
     if took >= TURN_MIN {
         record(&Record { kind: RecordKind::Turn, end, frame: FrameId::default(), value: took.0 });
     }
@@ -231,6 +255,12 @@ pub fn record_turn(end: Stamp, took: Micros) {
 
 /// There are so many of something now, of this source.
 pub fn record_count(kind: RecordKind, source: u16, at: Stamp, count: u64) {
+    match kind {
+        RecordKind::QueueLength => probes::frames_waiting(source, count),
+        RecordKind::Viewers => probes::viewers_sent(source, count),
+        RecordKind::Blocked => probes::viewers_full(source, count),
+        RecordKind::Stage(_) | RecordKind::Turn => {}
+    }
     record(&Record { kind, end: at, frame: FrameId::new(source, 0), value: count });
 }
 

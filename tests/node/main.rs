@@ -75,6 +75,7 @@ mod picture;
 mod playback;
 mod playlists;
 mod preview;
+mod profiling;
 mod pushing;
 mod recorder;
 mod relay_control;

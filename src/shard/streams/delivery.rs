@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::media::{FrameId, Kind, Micros, OriginStamp, Point, PublisherMetrics, Stamp, Stamps};
+use crate::probes;
 use crate::shard::context::Context;
 use crate::stats::{OpenLatency, Stage};
 use crate::stream::Message;
@@ -163,6 +164,7 @@ impl Delivery {
 
     /// A message has passed the last of its points.
     fn ended(&self, stamps: &Stamps, last: Point) {
+        probes::frame_done(stamps, last);
         if let (Some(latency), Some(took)) = (&self.latency, stamps.between(Point::Due, last)) {
             // The encoder's delay by design is no reason for a frame to be among the worst.
             let design = stamps.between(Point::Taken, Point::Encoding).unwrap_or_default();
