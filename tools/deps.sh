@@ -17,10 +17,11 @@ readonly BUILD=(
     libffmpeg-nvenc-dev libswresample-dev libswscale-dev libx264-dev
 )
 readonly TEST=(
-    chromium curl ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base
-    gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools iproute2
-    libnginx-mod-rtmp libva-dev libx265-dev mpv nginx obs-studio prometheus python3-av python3-venv
-    redis-sentinel redis-server redis-tools rtmpdump util-linux valgrind vlc-bin vlc-plugin-base xvfb
+    bpftrace chromium curl ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad
+    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools
+    iproute2 libnginx-mod-rtmp libva-dev libx265-dev linux-perf mpv nginx obs-studio prometheus
+    python3-av python3-venv redis-sentinel redis-server redis-tools rtmpdump util-linux valgrind
+    vlc-bin vlc-plugin-base xvfb
 )
 
 main() {
