@@ -8,6 +8,7 @@ mod keys_command;
 mod render;
 mod schedule;
 mod trace;
+mod tune;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,7 @@ pub use keys_command::{config_export, keys_command};
 pub use render::{RenderArgs, RenderError, render};
 pub use schedule::{ScheduleCheckArgs, ScheduleCommand, schedule_check};
 pub use trace::{TraceCommand, trace};
+pub use tune::{TuneArgs, tune};
 
 /// Composes live pictures and audio, encodes them, serves RTMP and pushes to other servers.
 #[derive(Debug, Parser)]
@@ -68,6 +70,9 @@ pub enum Command {
     /// Look at traces of frames' ways through a node.
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Look what of this machine makes a node slower or later, and what it costs, and print the
+    /// commands that change it. Nothing is changed.
+    Tune(TuneArgs),
     /// Check the GPUs. The program runs itself so, because a driver may crash or hang.
     #[command(name = CHECK_COMMAND, hide = true)]
     CheckHardware {

@@ -39,6 +39,7 @@ pub mod event;
 mod ffi;
 pub mod flv;
 mod frame;
+mod host;
 #[doc(hidden)]
 pub mod internals;
 mod keys;

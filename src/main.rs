@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Some(Command::Encoders(args)) => report(cli::encoders(&args)),
         Some(Command::Render(args)) => render(&args),
         Some(Command::Trace(command)) => report(cli::trace(&command)),
+        Some(Command::Tune(args)) => report(cli::tune(&args)),
         Some(Command::CheckHardware { encoder }) => check(&encoder),
         Some(Command::Schedule(ScheduleCommand::Check(args))) => match cli::schedule_check(&args) {
             Ok(text) => say(&text),

@@ -54,6 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("runtime", &["media", "stats", "trace", "ring", "command", "shard"]),
+    ("host", &["ring", "runtime"]),
     ("profile", &["media"]),
     (
         "pipeline",
@@ -108,6 +109,7 @@ const UNSAFE_IN: &[&str] = &[
     "encode/backend/",
     "encode/tests.rs",
     "decode/",
+    "host/page_walk.rs",
     "load/cpu.rs",
     "profile/",
     // The environment can be changed only before there is another thread.

@@ -23,7 +23,7 @@ pub use machine::machine_number;
 pub use pacer::{Pacer, Slot};
 pub use pinned::Pinned;
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest};
-pub use preflight::{ChosenDriver, DriverChoice, Failure, preflight};
+pub use preflight::{ChosenDriver, DriverChoice, Failure, check_io_uring, preflight};
 pub use raised_limits::RaisedLimits;
 pub use scheduling::{NICE_ENCODE, NICE_PINNED, allowed_cpus, pin, thread_id};
 pub use stop::StopFlag;

@@ -72,14 +72,14 @@ pub fn preflight(wanted: DriverChoice) -> Result<ChosenDriver, Failure> {
             remedy: "check taskset, cpuset or AllowedCPUs= of the service",
         });
     }
-    choose(wanted, glommio)
+    choose(wanted, check_io_uring)
 }
 
-/// Whether the machine can run glommio.
+/// Whether the machine can run glommio: `io_uring` and the memory that its rings lock.
 ///
 /// # Errors
 /// What is missing.
-pub(super) fn glommio() -> Result<(), Failure> {
+pub fn check_io_uring() -> Result<(), Failure> {
     // On a thread of its own: the end of a ring interrupts calls of the thread that has made it.
     let tried = Worker::spawn("preflight", Vec::new(), 0, io_uring);
     let ring = tried.and_then(|worker| {

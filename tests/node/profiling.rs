@@ -1,11 +1,13 @@
-//! Probes of the program, and the recipes that attach to them.
+//! Probes of the program, the recipes that attach to them, and the look at the machine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::config::Config;
-use crate::node::{BINARY, Node};
+use crate::node::{BINARY, Node, run_to_end};
 use crate::program::{Ended, Program};
 use crate::wait::{SOON, beside_others};
 use crate::watcher::Watcher;
@@ -141,4 +143,31 @@ fn a_recipe_says_how_it_is_used_and_which_process_is_none() {
     let told = format!("{}{}", String::from_utf8_lossy(&none.out), none.err);
     let is_told = told.contains("no process 4194305") || told.contains("missing: ");
     assert!(!none.status.success() && is_told, "{told}");
+}
+
+#[test]
+fn the_machine_is_looked_at_and_measured_and_left_as_it_is() {
+    let _turn = beside_others();
+    let settings = ["/proc/sys/net/core/somaxconn", "/proc/sys/net/core/default_qdisc"];
+    let read = || settings.map(|path| std::fs::read_to_string(path).ok());
+    let before = read();
+    let ended = run_to_end(&["tune", "--json"]);
+    assert!(ended.status.success(), "{}", ended.err);
+    let report: Value = serde_json::from_slice(&ended.out).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    for name in ["frequency governor", "steal time", "queueing discipline", "huge pages"] {
+        assert!(findings.iter().any(|it| it["name"] == name), "no {name}: {report}");
+    }
+    for finding in findings {
+        let has_command = !finding["commands"].as_array().unwrap().is_empty();
+        assert_eq!(finding["verdict"] == "look", has_command, "{finding}");
+    }
+    assert!(report["measured"]["wake"]["p99_ns"].as_u64().unwrap() > 0, "{report}");
+
+    let quick = run_to_end(&["tune", "--quick"]);
+    let text = String::from_utf8(quick.out).unwrap();
+    assert!(text.lines().any(|line| line.contains("clock source: ")), "{text}");
+    let is_figure = |line: &str| line.starts_with("      measured ");
+    assert!(!text.lines().any(is_figure), "nothing was measured: {text}");
+    assert_eq!(read(), before);
 }

@@ -264,7 +264,7 @@ impl Bench {
     }
 
     fn placed(kind: DriverKind, place: Pinned) -> Option<Self> {
-        if kind == DriverKind::Glommio && crate::runtime::preflight::glommio().is_err() {
+        if kind == DriverKind::Glommio && crate::runtime::preflight::check_io_uring().is_err() {
             println!("skipped: the kernel refuses io_uring");
             return None;
         }
