@@ -226,7 +226,8 @@ pub fn record_stage(stage: Stage, frame: FrameId, end: Stamp, took: Micros) {
     record(&Record { kind: RecordKind::Stage(stage), end, frame, value: took.0 });
 }
 
-/// The probe of a stage that is a part of the way; there is none for stretches of several.
+/// The probe of a stage that is a part of the way; there is none for stretches of several,
+/// nor for what was before it.
 #[inline]
 fn fire(stage: Stage, frame: FrameId, took: Micros) {
     match stage {
@@ -241,7 +242,14 @@ fn fire(stage: Stage, frame: FrameId, took: Micros) {
         Stage::Hop => probes::frame_received(frame, took),
         Stage::Send => probes::frame_sent(frame, took),
         Stage::FanOut => probes::frame_served(frame, took),
-        Stage::Blocked | Stage::ToLog | Stage::ToFirst | Stage::ToLast => {}
+        Stage::Blocked
+        | Stage::ToLog
+        | Stage::ToFirst
+        | Stage::ToLast
+        | Stage::Origin
+        | Stage::PublisherCapture
+        | Stage::PublisherEncode
+        | Stage::PublisherUplink => {}
     }
 }
 
