@@ -12,6 +12,8 @@ pub mod flv;
 pub mod frame;
 #[path = "../../src/media/mod.rs"]
 pub mod media;
+#[path = "../../src/probes/mod.rs"]
+pub mod probes;
 #[path = "../../src/ring/mod.rs"]
 pub mod ring;
 #[path = "../../src/rtmp/mod.rs"]

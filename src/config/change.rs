@@ -3,9 +3,12 @@
 
 mod words;
 
+use std::collections::BTreeMap;
+
 use toml::{Table, Value};
 
 use super::channel::ChannelConfig;
+use super::input_rule::InputRuleConfig;
 use super::output::OutputConfig;
 use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
@@ -402,12 +405,20 @@ fn changed_rules(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[keys]", live_keys(&old.keys, &new.keys) != old.keys),
         ("[limits]", old.limits != new.limits),
         ("[delivery]", old.delivery != new.delivery),
+        ("[channel.video] latency", !old.low_latency_streams().eq(new.low_latency_streams())),
+        ("[[channel.input_rule]]", input_rules(old, new) != input_rules(new, old)),
         ("[[hook]]", old.hooks != new.hooks),
         ("[metrics]", old.metrics != new.metrics),
         ("[tls]", live_tls(&old.tls, &new.tls) != old.tls),
         ("[node] state", old.node.state != new.node.state),
     ];
     changed(&tables).collect()
+}
+
+/// The rules about inputs of the channels that another configuration has as well.
+fn input_rules<'a>(of: &'a Config, other: &Config) -> BTreeMap<&'a str, &'a [InputRuleConfig]> {
+    let stays = |it: &&ChannelConfig| other.channels.iter().any(|kept| kept.name == it.name);
+    of.channels.iter().filter(stays).map(|it| (&*it.name, &*it.input_rules)).collect()
 }
 
 /// What takes a restart: sockets, threads, stores and names that are made once.
@@ -651,6 +662,11 @@ mod tests {
                 "[[hook]]\nname=\"h\"\nurl=\"http://h/\"\nevents=[\"started\"]\n[keys]",
                 "[[hook]] changed",
             ),
+            (
+                "[[channel.scene]]",
+                "[[channel.input_rule]]\nstream = \"live/x\"\nscene = \"two\"\n[[channel.scene]]",
+                "[[channel.input_rule]] changed",
+            ),
             ("[keys]", "[metrics]\nstreams_max = 7\n[keys]", "[metrics] changed"),
             ("name = \"n\"", "name = \"n\"\nstate = \"file-only\"", "[node] state changed"),
         ] {
@@ -678,6 +694,13 @@ mod tests {
         ] {
             assert_eq!(changed(from, to), (Vec::new(), vec![named.to_owned()]), "{to}");
         }
+    }
+
+    #[test]
+    fn shards_are_told_of_low_latency_before_the_channel_is_made_anew() {
+        let (steps, restart) = changed("name = \"a\"", "name = \"a\"\nvideo.latency = \"low\"");
+        assert_eq!(steps[..2], ["[channel.video] latency changed", "channel a was replaced"]);
+        assert_eq!(restart, [""; 0]);
     }
 
     #[test]

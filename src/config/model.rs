@@ -17,6 +17,7 @@ use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::stream::StreamConfig;
 use super::tls::TlsConfig;
 use super::transcode::TranscodeConfig;
+use super::video::Latency;
 use crate::event::LogFormat;
 use crate::media::Micros;
 use crate::runtime::PlanRequest;
@@ -73,6 +74,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// The streams of channels with `latency = "low"`.
+    pub(crate) fn low_latency_streams(&self) -> impl Iterator<Item = &str> {
+        let channels = self.channels.iter().filter(|it| it.latency == Latency::Low);
+        channels.flat_map(ChannelConfig::streams).map(|(_, stream)| stream)
+    }
+
     /// A node without channels, all else by default.
     #[must_use]
     pub fn empty() -> Self {

@@ -75,7 +75,11 @@ fn profiles_are_compared_by_the_functions_own_parts() {
         said.lines().map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(
         lines[1..4],
-        ["0.00 % 40.00 % +40.00 copy", "80.00 % 40.00 % -40.00 send", "20.00 % 20.00 % +0.00 read"]
+        [
+            "80.00 % 20.00 % -60.00 send",
+            "0.00 % 50.00 % +50.00 copy",
+            "20.00 % 30.00 % +10.00 read"
+        ]
     );
     let nothing = file("nothing.folded", "");
     let output = run("diff.sh", &[&before, &nothing], &[]);

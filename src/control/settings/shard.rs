@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{ChannelConfig, Config, Latency, Publish, StartAt, StreamConfig};
+use crate::config::{Config, Publish, StartAt, StreamConfig};
 use crate::control::settings::keys::key_rules;
 use crate::control::settings::limits::peer_limits;
 use crate::shard::{HookRules, ProtectedStream, PublishPolicy, ShardSpec};
@@ -31,7 +31,7 @@ pub(crate) fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> Sh
             ..LogLimits::default()
         },
         merge: config.delivery.merge,
-        low_latency: low_latency(config).into(),
+        low_latency: config.low_latency_streams().map(Arc::from).collect(),
         drop: DropPolicy {
             high_ms: config.delivery.lag_high_ms,
             low_ms: config.delivery.lag_low_ms,
@@ -47,12 +47,6 @@ pub(crate) fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> Sh
         grace: rtmp.grace,
         fill_audio: config.delivery.fill_audio.clone().into(),
     }
-}
-
-/// The streams of channels with `latency = "low"`.
-fn low_latency(config: &Config) -> Vec<Arc<str>> {
-    let channels = config.channels.iter().filter(|it| it.latency == Latency::Low);
-    channels.flat_map(ChannelConfig::streams).map(|(_, stream)| stream.into()).collect()
 }
 
 fn protected(stream: &StreamConfig) -> ProtectedStream {
